@@ -1,0 +1,64 @@
+"""What can be wrong, under codes that stay the same from release to release.
+
+A message is one line: the code, the address or path it is about, what is wrong, and what to do.
+All problems of an image are found before one is reported, so `Problems` collects them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Code -> what it stands for. `docs/errors.md` has one section a code; codes are never reused.
+CODES = {
+    "MINIMG-E001": "the request or a file of ours cannot be read",
+    "MINIMG-E002": "a program, library or file is not in the sysroot",
+    "MINIMG-E003": "a file is not a program that the loader would start",
+    "MINIMG-E004": "a library that a program needs was not found",
+    "MINIMG-E005": "a library was found and the loader would refuse it",
+    "MINIMG-E006": "a script's interpreter is missing or not usable",
+    "MINIMG-E007": "a chain of links does not end, or leaves the root",
+    "MINIMG-E008": "files of different architectures in one image",
+    "MINIMG-E009": "a glob matches nothing",
+    "MINIMG-E010": "`exclude` takes away a file that the closure needs",
+    "MINIMG-E011": "two different things claim one path",
+    "MINIMG-E012": "a path passes through a file",
+    "MINIMG-E013": "a file that an image must not hold",
+    "MINIMG-E014": "the entrypoint is not in the image or not executable there",
+    "MINIMG-E015": "the user is not in the image's passwd",
+    "MINIMG-E016": "no program to put into the image",
+    "MINIMG-E017": "UPX is missing, or its version is not supported",
+    "MINIMG-E018": "a field contradicts another or does not have the form it must have",
+    "MINIMG-E019": "the sysroot cannot be used in this environment",
+    "MINIMG-E020": "a dependency cannot be packaged into an image",
+    "MINIMG-E021": "no container engine to load the image into",
+    "MINIMG-E022": "the host changed while the closure was computed",
+}
+
+
+@dataclass(unsafe_hash=True)
+class MinimgError(Exception):
+    """One problem.
+
+    `subject` is the address or the path, as text (paths escaped as `plan.text` does).
+    """
+
+    code: str
+    subject: str
+    problem: str
+    remedy: str = ""
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise ValueError(f"unknown error code {self.code}")
+
+    def __str__(self) -> str:
+        tail = f" {self.remedy}" if self.remedy else ""
+        return f"{self.code} {self.subject}: {self.problem}.{tail}"
+
+
+class Problems(Exception):
+    """Every problem that was found, in the order it was found, each once."""
+
+    def __init__(self, errors: list[MinimgError]) -> None:
+        self.errors = tuple(dict.fromkeys(errors))
+        super().__init__("\n".join(map(str, self.errors)))

@@ -1,0 +1,30 @@
+"""Paths are bytes inside, text in JSON and messages: reversibly, for any bytes."""
+
+from __future__ import annotations
+
+
+def text(path: bytes) -> str:
+    r"""UTF-8 decoded; a byte that is not UTF-8 becomes `\xNN`, and a backslash `\\`."""
+    return path.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+
+
+def path_bytes(escaped: str) -> bytes:
+    r"""The inverse of `text`. Raises ValueError for an escape that `text` does not write."""
+    if "\\" not in escaped:
+        return escaped.encode("utf-8")
+    out = bytearray()
+    pieces = escaped.split("\\")
+    out += pieces[0].encode("utf-8")
+    index = 1
+    while index < len(pieces):
+        piece = pieces[index]
+        if piece == "" and index + 1 < len(pieces):  # the two halves of an escaped backslash
+            out += b"\\" + pieces[index + 1].encode("utf-8")
+            index += 2
+        elif piece[:1] == "x" and len(piece) >= 3:
+            out.append(int(piece[1:3], 16))
+            out += piece[3:].encode("utf-8")
+            index += 1
+        else:
+            raise ValueError(f"not an escaped path: {escaped!r}")
+    return bytes(out)

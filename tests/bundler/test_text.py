@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from pants_plugin_minimg.bundler.text import path_bytes, text
+
+
+@pytest.mark.parametrize(
+    ("path", "escaped"),
+    [
+        (b"/usr/bin/git", "/usr/bin/git"),
+        ("/opt/größe".encode(), "/opt/größe"),
+        (b"/opt/\xff", "/opt/\\xff"),
+        (b"/opt/\\xff", "/opt/\\\\xff"),
+        (b"\\\\", "\\\\\\\\"),
+        (b"", ""),
+    ],
+)
+def test_a_path_reads_as_text_and_comes_back(path: bytes, escaped: str) -> None:
+    assert text(path) == escaped
+    assert path_bytes(escaped) == path
+
+
+def test_any_bytes_come_back() -> None:
+    chance = random.Random(20261124)
+    alphabet = b"ab\\x/f0\xff\xc3\xa4\n"
+    for _ in range(5000):
+        path = bytes(chance.choice(alphabet) for _ in range(chance.randrange(12)))
+        assert path_bytes(text(path)) == path
+
+
+@pytest.mark.parametrize("escaped", ["\\", "a\\z", "\\x", "\\xf", "\\xzz"])
+def test_an_escape_that_text_does_not_write_is_refused(escaped: str) -> None:
+    with pytest.raises(ValueError):
+        path_bytes(escaped)
