@@ -1,0 +1,263 @@
+"""Reading ELF files: what is right, and nothing but ElfError for what is wrong."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import struct
+from pathlib import Path
+
+import pytest
+
+from pants_plugin_minimg.bundler import elf, elf_symbols, loader
+from pants_plugin_minimg.bundler.elf import ElfError
+from pants_plugin_minimg.bundler.errors import MinimgError
+
+from .elf_builder import AUXILIARY, FILTER, GLIBC, NEEDED, Spec, build
+from .rootfs import Root, loader_file
+
+MUTANTS = int(os.environ.get("MINIMG_MUTANTS", "2000"))
+
+MACHINES = {
+    "amd64": (62, 64, "little", 0, ("linux", "amd64", None)),
+    "386": (3, 32, "little", 0, ("linux", "386", None)),
+    "arm64": (183, 64, "little", 0, ("linux", "arm64", "v8")),
+    "armhf": (40, 32, "little", 0x5000400, ("linux", "arm", "v7")),
+    "riscv64": (243, 64, "little", 5, ("linux", "riscv64", None)),
+    "ppc64le": (21, 64, "little", 2, ("linux", "ppc64le", None)),
+    "s390x": (22, 64, "big", 0, ("linux", "s390x", None)),
+}
+
+
+def read(raw: bytes) -> elf.Elf:
+    return elf.read(io.BytesIO(raw))
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_architecture(name: str) -> None:
+    machine, elfclass, endian, flags, platform = MACHINES[name]
+    spec = Spec(
+        needed=[b"libone.so", (AUXILIARY, b"libaux.so"), (FILTER, b"libfil.so"), b"libtwo.so"],
+        soname=b"me.so",
+        rpath=b"/r",
+        runpath=b"",
+        flags_1=0x800,
+        interp=b"/lib/ld.so",
+        machine=machine,
+        elfclass=elfclass,
+        endian=endian,
+        e_flags=flags,
+        base=0x10000,
+        imports=[b"pthread_exit", b"puts"],
+        exports=[b"mine"],
+    )
+    found = read(build(spec))
+    assert found.needed == (
+        (NEEDED, b"libone.so"),
+        (AUXILIARY, b"libaux.so"),
+        (FILTER, b"libfil.so"),
+        (NEEDED, b"libtwo.so"),
+    )
+    assert (found.soname, found.rpath, found.runpath) == (b"me.so", b"/r", b"")
+    assert (found.interp, found.flags_1, found.dynamic) == (b"/lib/ld.so", 0x800, True)
+    assert (found.machine, found.elfclass, found.endian) == (machine, elfclass, endian)
+    assert elf.platform(found) == platform
+    if name != "s390x":  # its hash table has words of its own size
+        file = io.BytesIO(build(spec))
+        assert elf_symbols.imports(file, found) == {b"pthread_exit", b"puts"}
+        names = (b"pthread_exit", b"mine", b"other")
+        assert elf_symbols.symbols_among(file, found, names, defined=False) == {b"pthread_exit"}
+        assert elf_symbols.symbols_among(file, found, names, defined=True) == {b"mine"}
+
+
+def test_platforms_that_images_do_not_have() -> None:
+    for spec in (Spec(elfclass=32), Spec(machine=8, endian="big"), Spec(machine=21, endian="big")):
+        with pytest.raises(ElfError):
+            elf.platform(read(build(spec)))
+
+
+def test_absent_and_empty_are_told_apart() -> None:
+    found = read(build(Spec()))
+    assert (found.soname, found.rpath, found.runpath, found.interp) == (None,) * 4
+    found = read(build(Spec(rpath=b"", runpath=b"")))
+    assert (found.rpath, found.runpath) == (b"", b"")
+    assert not read(build(Spec(dynamic=False))).dynamic
+
+
+def test_the_last_of_equal_tags_counts() -> None:
+    raw = build(Spec(soname=b"first", rpath=b"/a", extra_tags=[(15, 0), (14, 1)]))
+    found = read(raw)
+    assert found.rpath == b""
+    assert found.soname == b"first"
+
+
+def test_section_headers_do_not_matter() -> None:
+    raw = bytearray(build(Spec(needed=[b"a"], soname=b"b")))
+    struct.pack_into("<Q", raw, 40, 0xFFFFFFFFFFFF)
+    struct.pack_into("<HHH", raw, 58, 0xFFFF, 0xFFFF, 0xFFFF)
+    assert read(bytes(raw)).soname == b"b"
+
+
+def test_the_address_of_the_dynamic_section_counts_and_not_its_offset() -> None:
+    raw = bytearray(build(Spec(needed=[b"right"])))
+    for index in range(struct.unpack_from("<H", raw, 56)[0]):
+        at = 64 + 56 * index
+        if struct.unpack_from("<I", raw, at)[0] == elf.PT_DYNAMIC:
+            struct.pack_into("<Q", raw, at + 8, 0)
+    assert read(bytes(raw)).needed == ((NEEDED, b"right"),)
+
+
+def test_names_are_bytes() -> None:
+    assert read(build(Spec(needed=[b"lib\xff\xfe.so"]))).needed[0][1] == b"lib\xff\xfe.so"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", "not an ELF file"),
+        (b"\x7fELF", "cut off"),
+        (b"#!/bin/sh\n" * 20, "not an ELF file"),
+        (build(Spec())[:100], "cut off in the program headers"),
+        (build(Spec(needed=[b"a"]))[:-300], "."),
+        (b"\x7fELF" + b"\x03" * 100, "neither 32 nor 64"),
+    ],
+)
+def test_bad_files_by_name(raw: bytes, reason: str) -> None:
+    with pytest.raises(ElfError, match=reason):
+        read(raw)
+
+
+def test_a_dynamic_section_without_end_and_one_too_long() -> None:
+    raw = bytearray(build(Spec(soname=b"x")))
+    at = raw.index(struct.pack("<qQ", elf.DT_SONAME, 1))
+    filler = struct.pack("<qQ", elf.DT_NEEDED, 1)
+    endless = bytes(raw[:at]) + filler * ((len(raw) - at) // 16)
+    with pytest.raises(ElfError):
+        read(endless)
+    with pytest.raises(ElfError, match="too many"):
+        read(build(Spec(needed=[b"n"], extra_tags=[(1, 1)] * 300_000)))
+
+
+def test_a_name_without_end() -> None:
+    raw = build(Spec(needed=[b"x" * 70_000]))
+    with pytest.raises(ElfError, match="no end or is too long"):
+        read(raw)
+    cut = build(Spec(soname=b"tail"))
+    with pytest.raises(ElfError):
+        read(cut[:-1] + b"l" * 1)
+
+
+def test_overlapping_segments_the_later_one_is_seen() -> None:
+    """Two PT_LOAD claim the same addresses: what is mapped last covers the first."""
+    raw = bytearray(build(Spec(soname=b"first")))
+    stack = 64 + 56  # PT_GNU_STACK becomes a second PT_LOAD, of another part of the file
+    page = -(-len(raw) // 4096) * 4096
+    body = bytes(raw).replace(b"first", b"other")
+    struct.pack_into("<IIQQQQQQ", raw, stack, 1, 6, page, 0, 0, len(raw), len(raw), 4096)
+    whole = bytes(raw).ljust(page, b"\0") + body
+    assert read(whole).soname == b"other"
+
+
+def test_upx_is_recognised() -> None:
+    packed = build(Spec(dynamic=False, payload=b"\0\0UPX!\r\r"))
+    assert elf.upx_packed(io.BytesIO(packed))
+    assert not elf.upx_packed(io.BytesIO(build(Spec())))
+
+
+def _mutant(raw: bytes, rng: random.Random) -> bytes:
+    out = bytearray(raw)
+    for _ in range(rng.randint(1, 6)):
+        at = rng.randrange(len(out) if rng.random() < 0.5 else min(len(out), 400))
+        choice = rng.random()
+        if choice < 0.5:
+            out[at] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)])
+        elif choice < 0.8:
+            width = rng.choice([2, 4, 8])
+            value = rng.choice([0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1])
+            out[at : at + width] = (value % (1 << 8 * width)).to_bytes(width, "little")
+        elif choice < 0.9:
+            del out[at:]
+        else:
+            out[at:at] = out[: rng.randrange(64)]
+        if not out:
+            return b""
+    return bytes(out)
+
+
+def test_mutants_raise_nothing_but_our_errors(root: Root) -> None:
+    """Headers, dynamic section, strings, the cache, scripts: as a program and as a library."""
+    rng = random.Random(20)
+    seeds = [
+        build(
+            Spec(
+                needed=[b"liba.so", (FILTER, b"libb.so"), (AUXILIARY, b"$ORIGIN/libc.so")],
+                soname=b"liba.so",
+                rpath=b"$ORIGIN:/lib",
+                runpath=runpath,
+                interp=interp,
+                imports=[b"backtrace", b"x"],
+                exports=[b"stdin"],
+                elfclass=elfclass,
+                machine=machine,
+            )
+        )
+        for runpath in (None, b"/lib:")
+        for interp in (None, GLIBC, b"/lib/ld-musl-x86_64.so.1")
+        for elfclass, machine in ((64, 62), (32, 3))
+    ] + [b"#!/bin/prog -x\nbody\n", b"#!/usr/bin/env -S A=1 prog 'x y'\n"]
+    root.glibc()
+    root.file("/lib/ld-musl-x86_64.so.1", loader_file(), 0o755)
+    root.program("/bin/ok", b"liba.so")
+    for _ in range(MUTANTS):
+        raw = _mutant(rng.choice(seeds), rng)
+        root.file("/bin/prog", raw, 0o755)
+        root.file("/lib/liba.so", raw)
+        root.file("/lib/libb.so", _mutant(rng.choice(seeds), rng))
+        sysroot = root.sysroot()
+        for path in (b"/bin/prog", b"/bin/ok"):
+            try:
+                loader.kind(sysroot, path)
+                closure = loader.resolve(sysroot, path, libgcc=True)
+            except MinimgError:
+                continue
+            for item in closure.loaded:
+                assert item.walk.real.startswith(b"/")
+                assert os.path.lexists(os.fsencode(root.folder) + item.walk.real)
+        with open(root.on_disk("/bin/prog"), "rb") as file:
+            try:
+                elf_symbols.imports(file, elf.read(file))
+            except ElfError:
+                pass
+
+
+def test_the_second_opinion_of_pyelftools(tmp_path: Path) -> None:
+    elftools = pytest.importorskip("elftools.elf.elffile")
+    compared = 0
+    for name in sorted(os.listdir("/usr/bin"))[:400]:
+        path = f"/usr/bin/{name}"
+        if os.path.islink(path) or not os.path.isfile(path):
+            continue
+        with open(path, "rb") as file:
+            if file.read(4) != b"\x7fELF":
+                continue
+            ours = elf.read(file)
+            theirs = elftools.ELFFile(file)
+            tags: dict[str, list[bytes]] = {}
+            interp = None
+            for segment in theirs.iter_segments():
+                if segment.header.p_type == "PT_INTERP":
+                    interp = segment.get_interp_name().encode()
+                if segment.header.p_type == "PT_DYNAMIC":
+                    for tag in segment.iter_tags():
+                        for wanted in ("needed", "soname", "rpath", "runpath"):
+                            if tag.entry.d_tag == f"DT_{wanted.upper()}":
+                                tags.setdefault(wanted, []).append(getattr(tag, wanted).encode())
+        assert ours.interp == interp, path
+        names = [name for tag, name in ours.needed if tag == NEEDED]
+        assert names == tags.get("needed", []), path
+        for value, key in ((ours.soname, "soname"), (ours.rpath, "rpath")):
+            assert value == tags.get(key, [None])[-1], path
+        assert ours.runpath == tags.get("runpath", [None])[-1], path
+        compared += 1
+    assert compared > 20
