@@ -1,0 +1,147 @@
+"""What the resolutions in one sysroot share: parsed files, caches, directory lists."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from pants_plugin_minimg.bundler import elf, elf_symbols
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.loader.ldcache import Cache, parse
+from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot
+
+#: The loader's own binary, its caches and lists are small; more is not read.
+_MAX_LOADER, _MAX_CACHE = 1 << 24, 1 << 26
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that was opened: its first bytes, and what a loader reads of it or why it cannot."""
+
+    raw: bytes
+    elf: elf.Elf | None
+    error: str
+
+
+@dataclass(frozen=True)
+class LoaderFacts:
+    """Read from a glibc loader's binary: its directories (each with a slash at its end), its
+    version and its SONAME. The version is (0, 0) and the SONAME None where they were not found."""
+
+    directories: tuple[bytes, ...]
+    version: tuple[int, int]
+    soname: bytes | None
+
+
+class Context:
+    def __init__(self, sysroot: Sysroot) -> None:
+        self.sysroot = sysroot
+        self.generation = sysroot.generation
+        self._files: dict[bytes, File | None] = {}
+        self._facts: dict[bytes, LoaderFacts] = {}
+        self._texts: dict[bytes, bytes | None] = {}
+        self._caches: dict[bytes, Cache | None] = {}
+        self._symbols: dict[tuple[bytes, tuple[bytes, ...], bool], frozenset[bytes]] = {}
+
+    def file(self, real: bytes) -> File | None:
+        """None when it cannot be opened, for want of permission."""
+        if real not in self._files:
+            self._files[real] = self._read(real)
+        return self._files[real]
+
+    def _read(self, real: bytes) -> File | None:
+        try:
+            file = self.sysroot.open(real)
+        except MinimgError:
+            return None
+        with file:
+            raw = b""
+            try:
+                raw = file.read(64) or b""
+                return File(raw, elf.read(file), "")
+            except (elf.ElfError, OSError) as err:
+                return File(raw, None, str(err))
+
+    def symbols(self, real: bytes, names: tuple[bytes, ...], *, defined: bool) -> frozenset[bytes]:
+        """Which of `names` a file defines, or leaves undefined. None of them for a bad file."""
+        key = (real, names, defined)
+        if key not in self._symbols:
+            self._symbols[key] = self._read_symbols(real, names, defined)
+        return self._symbols[key]
+
+    def _read_symbols(
+        self, real: bytes, names: tuple[bytes, ...], defined: bool
+    ) -> frozenset[bytes]:
+        found = self.file(real)
+        if found is None or found.elf is None:
+            return frozenset()
+        try:
+            with self.sysroot.open(real) as file:
+                return elf_symbols.symbols_among(file, found.elf, names, defined=defined)
+        except (elf.ElfError, MinimgError):
+            return frozenset()
+
+    def text(self, path: bytes) -> bytes | None:
+        """A small file's bytes, through links; None where there is none."""
+        if path not in self._texts:
+            self._texts[path] = self._read_text(path, _MAX_CACHE)
+        return self._texts[path]
+
+    def _read_text(self, path: bytes, limit: int) -> bytes | None:
+        walk = self.sysroot.walk(path)
+        if walk.stat is None or walk.stat.kind != "file":
+            return None
+        try:
+            with self.sysroot.open(walk.real) as file:
+                return file.read(limit)
+        except (MinimgError, OSError):
+            return None
+
+    def cache(self, path: bytes) -> Cache | None:
+        if path not in self._caches:
+            raw = self.text(path)
+            self._caches[path] = None if raw is None else parse(raw)
+        return self._caches[path]
+
+    def facts(self, real: bytes) -> LoaderFacts:
+        """Of the loader at a canonical path."""
+        if real not in self._facts:
+            raw = self._read_text(real, _MAX_LOADER) or b""
+            file = self.file(real)
+            soname = None if file is None or file.elf is None else file.elf.soname
+            self._facts[real] = LoaderFacts(_directories(raw), _version(raw), soname)
+        return self._facts[real]
+
+
+_RUN = re.compile(rb"(?:/(?:[\x21-\x7e]{1,200}/)?\0){1,64}")
+_VERSION = re.compile(rb"release version (\d{1,3})\.(\d{1,4})")
+
+
+def _directories(raw: bytes) -> tuple[bytes, ...]:
+    """glibc's array system_dirs: the longest run of absolute directories that end in a slash."""
+    best: tuple[bytes, ...] = ()
+    for match in _RUN.finditer(raw):
+        run = tuple(match.group().split(b"\0")[:-1])
+        if len(run) > len(best) and any(b"lib" in directory for directory in run):
+            best = run
+    return best
+
+
+def _version(raw: bytes) -> tuple[int, int]:
+    match = _VERSION.search(raw)
+    return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
+
+
+_contexts: WeakKeyDictionary[Sysroot, Context] = WeakKeyDictionary()
+
+
+def context(sysroot: Sysroot) -> Context:
+    found = _contexts.get(sysroot)
+    if found is None or found.generation != sysroot.generation:
+        found = _contexts[sysroot] = Context(sysroot)
+    return found
+
+
+def file_id(stat: Stat) -> tuple[int, int]:
+    return stat.dev, stat.ino

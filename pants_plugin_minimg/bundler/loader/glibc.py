@@ -1,0 +1,267 @@
+"""Who is loaded and in which order, by glibc's rules (elf/dl-deps.c, dl-load.c, rtld.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pants_plugin_minimg.bundler.elf import DF_1_NOOPEN, DT_AUXILIARY, DT_NEEDED
+from pants_plugin_minimg.bundler.loader.accept import mappable
+from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts, file_id
+from pants_plugin_minimg.bundler.loader.dst import expand
+from pants_plugin_minimg.bundler.loader.glibc_search import (
+    Fatal,
+    NotFound,
+    Object,
+    Search,
+    Unusable,
+    dirname,
+)
+from pants_plugin_minimg.bundler.loader.model import Closure, Loaded, Missing, Refused, Settings
+from pants_plugin_minimg.bundler.sysroot import Walk
+from pants_plugin_minimg.bundler.text import text
+
+PRELOAD = b"/etc/ld.so.preload"
+
+
+@dataclass(eq=False)
+class _Node:
+    """An element of the list that dl-deps.c builds."""
+
+    item: Object
+    done: bool
+    next: _Node | None = None
+
+
+class Resolution:
+    """One program start. `closure` is filled by `run` and `open`."""
+
+    def __init__(
+        self, context: Context, closure: Closure, facts: LoaderFacts, settings: Settings
+    ) -> None:
+        self.context = context
+        self.closure = closure
+        self.facts = facts
+        self.settings = settings
+        self._ids: dict[tuple[int, int], Object] = {}
+        self._names: dict[bytes, list[Object]] = {}
+        self._reported: set[tuple[bytes, bytes]] = set()
+        self._dlopen = False
+        self._rtld_asked = False
+        self.main = self._main()
+        self.rtld = self._rtld()
+        #: glibc's list of objects, whose order decides between equal names.
+        self._maps = [self.main, self.rtld]
+        self._listed: set[Object] = {self.main}
+        self.search = Search(context, closure, facts, self.main, settings.ld_library_path)
+
+    # The two that are there from the start.
+
+    def _main(self) -> Object:
+        closure = self.closure
+        started = closure.elf.interp is not None
+        # The kernel tells a program its real path; a library is named by whoever opens it.
+        path = closure.walk.real if started else closure.program
+        main = Object(path, closure.elf, None, dirname(path), None, closure.program)
+        self._name(main, b"", closure.elf.soname)
+        stat = closure.walk.stat
+        if not started and stat is not None:  # of what the kernel mapped no number is known
+            self._ids[file_id(stat)] = main
+        return main
+
+    def _rtld(self) -> Object:
+        closure = self.closure
+        path = closure.interpreter or b""
+        walk = closure.interp_walk or Walk(path, None, (), "ENOENT")
+        loaded = Loaded(path, path, walk, closure.program, "interp")
+        rtld = Object(path, None, None, dirname(path), loaded, path)
+        self._name(rtld, path or None, self.facts.soname)
+        return rtld
+
+    def _name(self, item: Object, *names: bytes | None) -> None:
+        for name in names:
+            if name is not None:
+                known = self._names.setdefault(name, [])
+                if item not in known:
+                    known.append(item)
+
+    # Running.
+
+    def run(self) -> None:
+        preloaded = [item for item in self._preloads() if item is not None]
+        for item in self._dependencies(self.main, preloaded):
+            self._list(item)
+
+    def open(self, name: bytes, requester: bytes | None = None) -> None:
+        """dlopen(name), called by the program or by the library whose path is `requester`."""
+        by = self.main
+        for item in self._maps:
+            if requester is not None and item.path == requester:
+                by = item
+        self._dlopen = True
+        opened = self._load(by, name, required=True)
+        if opened is not None:
+            self._list(opened)
+            for item in self._dependencies(opened, []):
+                self._list(item)
+        self._dlopen = False
+
+    def has(self, name: bytes) -> bool:
+        """Whether a library that answers to `name` is loaded."""
+        return any(item in self._listed for item in self._names.get(name, ()))
+
+    def _list(self, item: Object) -> None:
+        if item not in self._listed and item.loaded is not None:
+            self._listed.add(item)
+            self.closure.loaded.append(item.loaded)
+
+    def _preloads(self) -> Iterator[Object | None]:
+        for raw in self.settings.ld_preload.replace(b":", b" ").split(b" "):
+            name = expand(raw, self.search.tokens(self.main)) if raw else b""
+            if name:
+                yield self._preload(name)
+        if self.settings.preload_file:
+            content = self.context.text(PRELOAD) or b""
+            lines = [line.partition(b"#")[0] for line in content.split(b"\n")]
+            for name in b" ".join(lines).replace(b":", b" ").split():
+                yield self._preload(name)
+
+    def _preload(self, name: bytes) -> Object | None:
+        try:
+            return self._map(self.main, name, "preload")
+        except Fatal:
+            self.closure.warn(f"{text(name)} cannot be preloaded, which the loader ignores")
+            return None
+
+    # dl-deps.c.
+
+    def _dependencies(self, root: Object, preloaded: Sequence[Object]) -> list[Object]:
+        """The search list without `root` itself, as _dl_map_object_deps orders it."""
+        first = tail = _Node(root, False)
+        reserved = {root}
+        for item in preloaded:
+            if item not in reserved:
+                reserved.add(item)
+                tail.next = _Node(item, False)
+                tail = tail.next
+        rounds = 0
+        node: _Node | None = first
+        while node is not None:
+            node.done = True
+            rounds += 1
+            if rounds > 4 * len(self._maps) + 64:  # glibc itself would go round for ever
+                reason = "libraries filter each other in a circle, which the loader never leaves"
+                self._report(Unusable(Refused(node.item.path, node.item.who, reason)))
+                break
+            tail = self._ask(node, tail, reserved)
+            while node is not None and node.done:
+                node = node.next
+        out = []
+        node = first
+        while node is not None:
+            if node.item is not root:
+                out.append(node.item)
+            node = node.next
+        return out
+
+    def _ask(self, node: _Node, tail: _Node, reserved: set[Object]) -> _Node:
+        """Loads what `node` asks for; returns the list's last node."""
+        asking = node.item
+        place = node
+        for tag, raw in () if asking.elf is None else asking.elf.needed:
+            name = expand(raw, self.search.tokens(asking)) if b"$" in raw else raw
+            if name is None or (name == b"" and raw != b""):
+                continue
+            found = self._load(asking, name, required=tag != DT_AUXILIARY)
+            if found is None:
+                continue
+            if tag == DT_NEEDED:
+                if found not in reserved:
+                    reserved.add(found)
+                    tail.next = _Node(found, False)
+                    tail = tail.next
+                continue
+            place, tail = self._insert(place, found, tail, reserved)
+        return tail
+
+    def _insert(
+        self, place: _Node, found: Object, tail: _Node, reserved: set[Object]
+    ) -> tuple[_Node, _Node]:
+        """Puts a filtee in front of its filter: (where the filter is now, the last node)."""
+        copy = _Node(place.item, place.done, place.next)
+        if found in reserved:
+            late = copy
+            while late.next is not None and late.next.item is not found:
+                late = late.next
+            if late.next is None:
+                return place, tail  # it is earlier in the list already
+            place.item, place.done, place.next = found, False, copy
+            if tail is late.next:
+                tail = late
+            late.next = late.next.next
+        else:
+            place.item, place.done, place.next = found, False, copy
+            reserved.add(found)
+        self._maps.remove(found)
+        self._maps.insert(self._maps.index(copy.item), found)
+        if place is tail:
+            tail = copy
+        return copy, tail
+
+    # dl-load.c.
+
+    def _load(self, by: Object, name: bytes, *, required: bool) -> Object | None:
+        try:
+            return self._map(by, name, None)
+        except Fatal as problem:
+            if required:
+                self._report(problem)
+            return None
+
+    def _report(self, problem: Fatal) -> None:
+        if isinstance(problem, NotFound):
+            if (problem.missing.name, problem.missing.by) not in self._reported:
+                self._reported.add((problem.missing.name, problem.missing.by))
+                self.closure.missing.append(problem.missing)
+        elif isinstance(problem, Unusable):
+            if problem.refused not in self.closure.refused:
+                self.closure.refused.append(problem.refused)
+
+    def _map(self, by: Object, name: bytes, via: str | None) -> Object:
+        """_dl_map_object: the object that `name` means for `by`."""
+        known = self._names.get(name)
+        if known:
+            item = known[0] if len(known) == 1 else min(known, key=self._maps.index)
+            if item is self.rtld:
+                self._first_asked(name, by)
+            return item
+        searched: list[bytes] = []
+        found = self.search.find(by, name, searched)
+        if found is None:
+            raise NotFound(Missing(name, by.who, tuple(searched)))
+        path, walk, how = found
+        loaded = Loaded(name, path, walk, by.who, via or how)
+        assert walk.stat is not None
+        same = self._ids.get(file_id(walk.stat))
+        if same is not None:
+            self._name(same, name)
+            if same.path != path:
+                self.closure.twins.append(loaded)
+            return same
+        file = self.context.file(walk.real)
+        assert file is not None
+        reason = mappable(file)
+        if reason is None and self._dlopen and file.elf and file.elf.flags_1 & DF_1_NOOPEN:
+            reason = "the library forbids to be opened at run time"
+        if reason is not None or file.elf is None:
+            raise Unusable(Refused(path, by.who, reason or file.error))
+        item = Object(path, file.elf, by, dirname(path), loaded, path)
+        self._name(item, name, path, file.elf.soname)
+        self._ids[file_id(walk.stat)] = item
+        self._maps.append(item)
+        return item
+
+    def _first_asked(self, name: bytes, by: Object) -> None:
+        if not self._rtld_asked and self.rtld.loaded is not None:
+            self._rtld_asked = True
+            self.rtld.loaded = replace(self.rtld.loaded, name=name, by=by.who)

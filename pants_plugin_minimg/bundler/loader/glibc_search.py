@@ -1,0 +1,215 @@
+"""Where glibc looks for a name, and what it makes of the files it meets (elf/dl-load.c).
+
+Optimised variants (glibc-hwcaps) are left out: an image must run on the baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pants_plugin_minimg.bundler.elf import DF_1_NODEFLIB, Elf
+from pants_plugin_minimg.bundler.loader.accept import SKIP, verify
+from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts
+from pants_plugin_minimg.bundler.loader.dst import expand
+from pants_plugin_minimg.bundler.loader.ldcache import flags_for
+from pants_plugin_minimg.bundler.loader.model import Closure, Loaded, Missing, Refused
+from pants_plugin_minimg.bundler.loader.platforms import baseline_platform
+from pants_plugin_minimg.bundler.sysroot import Walk
+from pants_plugin_minimg.bundler.text import text
+
+CACHE = b"/etc/ld.so.cache"
+
+
+@dataclass(eq=False)
+class Object:
+    """A link map. `loader` is the object that first pulled it in."""
+
+    path: bytes
+    elf: Elf | None  # None: the loader itself, which asks for nothing
+    loader: Object | None
+    origin: bytes | None
+    loaded: Loaded | None  # None: the program
+    who: bytes  # how messages and `by` name it
+    paths: dict[str, list[bytes]] = field(default_factory=dict)
+
+
+class Fatal(Exception):
+    """What makes the loader stop, unless it happens to an auxiliary or a preloaded library."""
+
+
+class NotFound(Fatal):
+    def __init__(self, missing: Missing) -> None:
+        self.missing = missing
+
+
+class Unusable(Fatal):
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
+
+
+class Search:
+    """The search paths of one program start."""
+
+    def __init__(
+        self,
+        context: Context,
+        closure: Closure,
+        facts: LoaderFacts,
+        main: Object,
+        ld_library_path: bytes,
+    ) -> None:
+        self.context = context
+        self.sysroot = context.sysroot
+        self.closure = closure
+        self.facts = facts
+        self.main = main
+        self.header = closure.elf.header
+        self._cache_flags = flags_for(self.header)
+        self._library_path = self._split(ld_library_path, (b":", b";"), main)
+
+    def find(
+        self, by: Object, name: bytes, searched: list[bytes]
+    ) -> tuple[bytes, Walk, str] | None:
+        """(path, where it leads, via) of the file that `by` gets for `name`; None: not found.
+
+        What was tried is added to `searched`. Unusable for a file that the loader stops at.
+        """
+        if b"/" in name:
+            path = expand(name, self.tokens(by)) or b""
+            searched.append(path)
+            walk, _ = self._open(path, by)
+            return None if walk is None else (path, walk, "path")
+        for directories, how in self._lists(by):
+            found = self._in(directories, name, by, searched)
+            if found is not None:
+                return (*found, how)
+        found = self._cached(by, name, searched)
+        if found is not None:
+            return (*found, "cache")
+        if not _nodeflib(by):
+            found = self._in(self.facts.directories, name, by, searched)
+            if found is not None:
+                return (*found, "system")
+        return None
+
+    def _lists(self, by: Object) -> Iterator[tuple[Sequence[bytes], str]]:
+        if by.elf is None or by.elf.runpath is None:
+            above: Object | None = by
+            met_main = False
+            while above is not None:
+                met_main = met_main or above is self.main
+                yield self._run_paths(above, "rpath"), "rpath"
+                above = above.loader
+            if not met_main and self.main.elf is not None and self.closure.elf.interp is not None:
+                yield self._run_paths(self.main, "rpath"), "rpath"
+        yield self._library_path, "ld_library_path"
+        yield self._run_paths(by, "runpath"), "runpath"
+
+    def _run_paths(self, item: Object, which: str) -> list[bytes]:
+        known = item.paths.get(which)
+        if known is None:
+            raw = None
+            if item.elf is not None:
+                raw = item.elf.runpath if which == "runpath" else item.elf.rpath
+                if which == "rpath" and item.elf.runpath is not None:
+                    raw = None
+            known = item.paths[which] = self._split(raw or b"", (b":",), item)
+        return known
+
+    def _split(self, raw: bytes, separators: tuple[bytes, ...], item: Object) -> list[bytes]:
+        """fillin_rpath: the list's directories, each once, with a slash at its end."""
+        if not raw:
+            return []
+        for separator in separators[1:]:
+            raw = raw.replace(separator, separators[0])
+        out: dict[bytes, None] = {}
+        for element in raw.split(separators[0]):
+            directory = expand(element, self.tokens(item)) if b"$" in element else element
+            if element and not directory:
+                continue
+            if not directory or directory[:1] != b"/":
+                shown = text(element) or "an empty element"
+                self.closure.warn(
+                    f"{text(item.who)}: {shown} in its search path means the working directory, "
+                    "where nothing is looked for"
+                )
+                continue
+            out[directory.rstrip(b"/") + b"/"] = None
+        return list(out)
+
+    def tokens(self, item: Object) -> dict[bytes, bytes | None]:
+        directories = self.facts.directories
+        return {
+            b"ORIGIN": item.origin,
+            b"LIB": directories[0].strip(b"/") if directories else None,
+            b"PLATFORM": self._platform(item),
+        }
+
+    def _platform(self, item: Object) -> bytes | None:
+        elf = item.elf
+        if elf is not None and any(
+            b"PLATFORM" in value for value in (elf.rpath, elf.runpath) if value
+        ):
+            self.closure.warn(f"{text(item.who)}: $PLATFORM depends on the processor")
+        return baseline_platform(self.header)
+
+    def _in(
+        self, directories: Sequence[bytes], name: bytes, by: Object, searched: list[bytes]
+    ) -> tuple[bytes, Walk] | None:
+        """open_path."""
+        for directory in directories:
+            path = directory + name
+            walk, error = self._open(path, by)
+            searched.append(directory)
+            if walk is not None:
+                return path, walk
+            if error in ("ENOENT", "EACCES") or (error == "ENOTDIR" and self._lenient()):
+                continue
+            above = self.sysroot.walk(directory)
+            if above.stat is not None and above.stat.kind == "dir":
+                return None  # the rest of this list is given up
+        return None
+
+    def _lenient(self) -> bool:
+        return self.facts.version >= (2, 39)
+
+    def _open(self, path: bytes, by: Object) -> tuple[Walk | None, str]:
+        """open_verify: (where it leads, "") or (None, error number's name)."""
+        if path[:1] != b"/":
+            return None, "ENOENT"
+        walk = self.sysroot.walk(path)
+        if walk.error is not None or walk.stat is None:
+            return None, walk.error or "ENOENT"
+        if walk.stat.kind != "file":
+            what = "a directory" if walk.stat.kind == "dir" else "not a regular file"
+            raise Unusable(Refused(path, by.who, what))
+        file = self.context.file(walk.real)
+        if file is None:
+            self.closure.warn(f"{text(path)} may not be read")
+            return None, "EACCES"
+        reason = verify(file.raw, self.header)
+        if reason == SKIP:
+            return None, "ENOENT"
+        if reason is not None:
+            raise Unusable(Refused(path, by.who, reason))
+        return walk, ""
+
+    def _cached(self, by: Object, name: bytes, searched: list[bytes]) -> tuple[bytes, Walk] | None:
+        cache = self.context.cache(CACHE)
+        path = None if cache is None else cache.lookup(name, self._cache_flags)
+        if path is None:
+            return None
+        if _nodeflib(by) and path.startswith(self.facts.directories):
+            return None
+        searched.append(path)
+        walk, _ = self._open(path, by)
+        return None if walk is None else (path, walk)
+
+
+def _nodeflib(item: Object) -> bool:
+    return item.elf is not None and bool(item.elf.flags_1 & DF_1_NODEFLIB)
+
+
+def dirname(path: bytes) -> bytes:
+    return path.rpartition(b"/")[0] or b"/"

@@ -1,0 +1,80 @@
+"""The result of a resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pants_plugin_minimg.bundler.elf import Elf
+from pants_plugin_minimg.bundler.sysroot import Walk
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is outside of the files: two environment variables, and whether the loader's own list of
+    libraries to preload counts."""
+
+    ld_library_path: bytes = b""
+    ld_preload: bytes = b""
+    preload_file: bool = True
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A library as the loader has it.
+
+    `name` is what it was first asked for by, `path` what the loader calls it, `by` the path of who
+    asked. `via` is "rpath", "runpath", "ld_library_path", "cache", "system", "path" (a name with a
+    slash), "preload" or "interp" (the loader itself, there from the start).
+    """
+
+    name: bytes
+    path: bytes
+    walk: Walk
+    by: bytes
+    via: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A library that was not found; `searched` are the folders tried, in order."""
+
+    name: bytes
+    by: bytes
+    searched: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that was found and that the loader stops at."""
+
+    path: bytes
+    by: bytes
+    reason: str
+
+
+@dataclass
+class Closure:
+    """`loaded` in the loader's order, without the program and the vdso.
+
+    `interpreter` is the text of PT_INTERP, `interp_walk` where it leads; for a library without one
+    they are the sysroot's own loader for that kind of file, if it has it. `twins` are other paths
+    by which files of `loaded` (or the program) were found again, the same by device and inode:
+    an image needs these paths, too, and as one file. `libgcc` is the symbol that made the loader
+    look for libgcc_s, if that was asked for.
+    """
+
+    program: bytes
+    walk: Walk
+    elf: Elf
+    interpreter: bytes | None = None
+    interp_walk: Walk | None = None
+    loaded: list[Loaded] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    twins: list[Loaded] = field(default_factory=list)
+    libgcc: bytes | None = None
+
+    def warn(self, warning: str) -> None:
+        if warning not in self.warnings:
+            self.warnings.append(warning)

@@ -1,0 +1,182 @@
+"""The `closure` command: JSON, text, exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pants_plugin_minimg.bundler import cli_closure
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.text import path_bytes
+
+from .elf_builder import GLIBC
+from .rootfs import Root
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    cli_closure.add_parser(parser.add_subparsers())
+    options = parser.parse_args(["closure", *arguments])
+    return int(options.run(options))
+
+
+@pytest.fixture
+def filled(root: Root) -> Root:
+    root.glibc()
+    root.program("/bin/git", b"libz.so.1", b"libc.so.6")
+    root.elf("/usr/lib/libz.so.1.2", b"libc.so.6")
+    root.link("/usr/lib/libz.so.1", "libz.so.1.2")
+    root.elf("/lib/libc.so.6", b"ld-linux-x86-64.so.2")
+    root.file("/bin/script", b"#!/bin/git\n", 0o755)
+    root.elf("/bin/static", dynamic=False, e_type=2)
+    root.file("/text", b"text")
+    root.program("/bin/broken", b"libgone.so")
+    return root
+
+
+def answers(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    status = run("--json", *arguments)
+    document = json.loads(capsys.readouterr().out)
+    assert document["version"] == 1
+    return status, {item["path"]: item for item in document["files"]}
+
+
+def test_json(filled: Root, capsys: pytest.CaptureFixture[str]) -> None:
+    status, found = answers(capsys, "--root", str(filled.folder), "/bin/git")
+    assert status == 0
+    assert found["/bin/git"] == {
+        "path": "/bin/git",
+        "interpreter": GLIBC.decode(),
+        "kind": "dynamic",
+        "loaded": [
+            {
+                "name": "libz.so.1",
+                "path": "/usr/lib/libz.so.1",
+                "real": "/usr/lib/libz.so.1.2",
+                "by": "/bin/git",
+                "via": "system",
+            },
+            {
+                "name": "libc.so.6",
+                "path": "/lib/libc.so.6",
+                "real": "/lib/libc.so.6",
+                "by": "/bin/git",
+                "via": "system",
+            },
+            {
+                "name": "ld-linux-x86-64.so.2",
+                "path": GLIBC.decode(),
+                "real": GLIBC.decode(),
+                "by": "/lib/libc.so.6",
+                "via": "interp",
+            },
+        ],
+        "missing": [],
+        "refused": [],
+        "interpreters": [],
+        "warnings": [],
+        "error": None,
+    }
+
+
+def test_kinds_and_statuses(filled: Root, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(filled.folder)
+    status, found = answers(
+        capsys, "--root", root, "/bin/script", "/bin/static", "bin/git", "/lib/libc.so.6"
+    )
+    assert status == 0
+    assert [item["kind"] for item in found.values()] == ["script", "static", "dynamic", "dynamic"]
+    assert found["/bin/script"]["interpreter"] == "/bin/git"
+    status, found = answers(capsys, "--root", root, "/bin/broken", "/bin/git")
+    assert status == 1
+    (missing,) = found["/bin/broken"]["missing"]
+    assert (missing["name"], missing["by"]) == ("libgone.so", "/bin/broken")
+    assert "/usr/lib/" in missing["searched"]
+    status, found = answers(capsys, "--root", root, "/text", "/nothing", "/bin/broken", "/bin/git")
+    assert status == 2
+    assert found["/text"]["kind"] == "not-elf"
+    assert found["/text"]["error"].startswith("MINIMG-E003 /text")
+    assert found["/nothing"]["error"].startswith("MINIMG-E002")
+    assert len(found["/bin/git"]["loaded"]) == 3
+
+
+def test_errors_go_to_standard_error(filled: Root, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--root", str(filled.folder), "/text", "/nothing") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines] == ["MINIMG-E003", "MINIMG-E002"]
+    with pytest.raises(MinimgError):
+        run("--root", str(filled.folder / "absent"), "/x")
+
+
+def test_missing_interpreters(root: Root, capsys: pytest.CaptureFixture[str]) -> None:
+    root.program("/bin/main")
+    root.file("/bin/script", b"#!/bin/absent\n", 0o755)
+    status, found = answers(capsys, "--root", str(root.folder), "/bin/main", "/bin/script")
+    assert status == 1
+    assert found["/bin/main"]["missing"][0]["name"] == GLIBC.decode()
+    assert found["/bin/script"]["error"].startswith("MINIMG-E006")
+
+
+def test_text(filled: Root, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--root", str(filled.folder), "/bin/git", "/bin/broken", "/bin/script") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"/bin/git (dynamic, interpreter => {GLIBC.decode()})",
+        "    libz.so.1 => /usr/lib/libz.so.1",
+        "    libc.so.6 => /lib/libc.so.6",
+        f"        ld-linux-x86-64.so.2 => {GLIBC.decode()}",
+        f"/bin/broken (dynamic, interpreter => {GLIBC.decode()})",
+        "    libgone.so => not found",
+        "/bin/script (script, interpreter => /bin/git)",
+        "    #! => /bin/git",
+    ]
+
+
+def test_roots_are_stacked_and_library_path_counts(
+    filled: Root, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upper = Root(tmp_path / "upper")
+    upper.elf("/opt/libz.so.1")
+    arguments = ("--root", str(upper.folder), "--root", str(filled.folder))
+    status, found = answers(capsys, *arguments, "--ld-library-path", "/opt", "/bin/git")
+    assert status == 0
+    first = found["/bin/git"]["loaded"][0]
+    assert (first["path"], first["via"]) == ("/opt/libz.so.1", "ld_library_path")
+
+
+def test_bytes_that_are_no_text(root: Root, capsys: pytest.CaptureFixture[str]) -> None:
+    root.glibc()
+    root.program("/bin/main", b"lib\xff\\.so")
+    with open(os.fsencode(root.folder) + b"/lib64/x", "wb"):
+        pass
+    root.elf("/lib/plain.so")
+    os.makedirs(root.on_disk("/lib"), exist_ok=True)
+    os.rename(root.on_disk("/lib/plain.so"), os.fsencode(root.folder) + b"/lib/lib\xff\\.so")
+    status, found = answers(capsys, "--root", str(root.folder), "/bin/main")
+    assert status == 0
+    path = found["/bin/main"]["loaded"][0]["path"]
+    assert path == "/lib/lib\\xff\\\\.so"
+    assert path_bytes(path) == b"/lib/lib\xff\\.so"
+
+
+def test_only_the_standard_library_is_imported(filled: Root) -> None:
+    """By the command's own modules, whatever else the program around them has."""
+    program = (
+        "import sys, argparse; from pants_plugin_minimg.bundler import cli_closure as c;"
+        "p = argparse.ArgumentParser(); c.add_parser(p.add_subparsers());"
+        "o = p.parse_args(sys.argv[1:]); status = o.run(o);"
+        "assert 'elftools' not in sys.modules; sys.exit(status)"
+    )
+    top = str(Path(__file__).parents[2])
+    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {top!r})\n"]
+    command[-1] += program
+    arguments = ["closure", "--json", "--root", str(filled.folder), "/bin/git"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["files"][0]["loaded"]) == 3
