@@ -1,0 +1,92 @@
+"""The commands `sweep`, `stat` and `plan`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from typing import Any
+
+from pants_plugin_minimg.bundler import fingerprint, plan, planner, request
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
+from pants_plugin_minimg.bundler.text import path_bytes
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sweep = commands.add_parser("sweep", help="fingerprint this machine's programs and libraries")
+    sweep.add_argument("--out", required=True)
+    sweep.set_defaults(run=run_sweep)
+
+    stat = commands.add_parser("stat", help="look again at the paths that a plan consulted")
+    stat.add_argument("--consulted", required=True, help="consulted.json of a plan")
+    stat.add_argument("--out", required=True)
+    stat.set_defaults(run=run_stat)
+
+    whole = commands.add_parser("plan", help="decide every path of an image")
+    whole.add_argument("--request", required=True)
+    whole.add_argument("--sweep", help="sweep.json, whose folders need no record of their own")
+    whole.add_argument("--out", required=True)
+    # Read by nobody: it is an argument so that its content is in the key of the process.
+    whole.add_argument("--outside", help="the state of what lies outside the sweep, if it changed")
+    whole.set_defaults(run=run_plan)
+
+
+def run_sweep(options: argparse.Namespace) -> None:
+    _write(options.out, fingerprint.render(fingerprint.sweep()))
+
+
+def run_stat(options: argparse.Namespace) -> None:
+    _write(options.out, fingerprint.render(fingerprint.again(_read(options.consulted))))
+
+
+def run_plan(options: argparse.Namespace) -> None:
+    wanted = request.load(options.request)
+    swept = _read(options.sweep) if options.sweep else {"folders": [], "files": []}
+    sysroot: Sysroot = DirSysroot(os.fsencode(wanted.sysroot_root))
+    recorder = None
+    if wanted.sysroot_kind == "host":
+        recorder = fingerprint.Recorder(
+            sysroot, map(path_bytes, swept["folders"]), map(path_bytes, swept["files"])
+        )
+        sysroot = recorder
+    os.makedirs(options.out, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.out) as scratch:
+        result = planner.build(wanted, sysroot, scratch, os.path.join(options.out, "blobs"))
+    consulted = recorder.consulted() if recorder else {"version": 1, "paths": {}, "listed": {}}
+    if fingerprint.again(consulted) != consulted:
+        raise MinimgError(
+            "MINIMG-E022",
+            wanted.address,
+            "files of this machine changed while the image's libraries were looked up",
+            "Run the command again when they are at rest.",
+        )
+    _write_plan(options.out, result, consulted)
+
+
+def _write_plan(folder: str, result: plan.Plan, consulted: dict[str, Any]) -> None:
+    os.makedirs(os.path.join(folder, "layers"), exist_ok=True)
+    _write(os.path.join(folder, "plan.json"), _json(result.to_json()))
+    for number, entries in result.layers().items():
+        _write(os.path.join(folder, "layers", f"{number}.json"), _json(plan.projection(entries)))
+    outside = bool(consulted["paths"] or consulted["listed"])
+    _write(os.path.join(folder, "steps.json"), _json({**plan.steps(result), "outside": outside}))
+    _write(os.path.join(folder, "consulted.json"), fingerprint.render(consulted))
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, sort_keys=True, indent=1) + "\n"
+
+
+def _read(path: str) -> Any:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise MinimgError("MINIMG-E001", path, f"cannot be read: {error}") from None
+
+
+def _write(path: str, content: str) -> None:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(content)

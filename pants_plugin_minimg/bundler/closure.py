@@ -1,0 +1,213 @@
+"""Programs, scripts, libraries and what they need without saying so, as entries with reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pants_plugin_minimg.bundler import elf, loader, scripts
+from pants_plugin_minimg.bundler.assembly import Assembly
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.request import DEFAULT_PATH
+from pants_plugin_minimg.bundler.sysroot import Walk
+from pants_plugin_minimg.bundler.text import text
+
+_LIBGCC = b"libgcc_s.so.1"
+
+_WALK_ERRORS = {
+    "ELOOP": ("MINIMG-E007", "its links lead round in a circle", "Mend the links."),
+    "ENOTDIR": ("MINIMG-E012", "the path passes through a file", "Correct the path."),
+    "EACCES": ("MINIMG-E002", "it cannot be read by this user", "Give this user the right to."),
+}
+
+
+@dataclass
+class Options:
+    """What the image's fields say about the search for libraries."""
+
+    ld_library_path: bytes = b""
+    env_path: bytes = DEFAULT_PATH.encode()
+    extra_libraries: tuple[bytes, ...] = ()
+    allowed_missing: tuple[bytes, ...] = ()
+
+
+@dataclass
+class Programs:
+    """The programs of an image, each with the closure that the loader would make.
+
+    Keys are canonical paths. `named` maps each to the path that it was asked for by.
+    """
+
+    closures: dict[bytes, loader.Closure] = field(default_factory=dict)
+    named: dict[bytes, bytes] = field(default_factory=dict)
+    elves: dict[bytes, elf.Elf] = field(default_factory=dict)
+
+
+class Resolver:
+    """Adds programs and libraries, with all that they need, to an assembly."""
+
+    def __init__(self, assembly: Assembly, options: Options) -> None:
+        self.programs = Programs()
+        self._assembly = assembly
+        self._options = options
+        self._seen: set[bytes] = set()
+        self._extra_found: set[bytes] = set()
+        self._extra_searched: dict[bytes, tuple[bytes, ...]] = {}
+
+    def program(self, path: bytes, reason: str, remedy: str) -> None:
+        """A program by its path in the image: its links, interpreter and closure."""
+        walk = self._found(path, remedy)
+        if walk is None:
+            return
+        self._assembly.need(walk, reason)
+        if walk.real in self.programs.named:
+            return
+        self.programs.named[walk.real] = path
+        assert walk.stat is not None
+        kind = loader.kind(self._assembly.sysroot, walk.real)
+        if not walk.stat.mode & 0o111:
+            self._refuse(walk.real, "it is not executable (no x bit)", "Name a program.")
+        elif kind == "script":
+            self._script(path)
+        elif kind in ("dynamic", "static", "static-pie"):
+            self._resolve(path, walk)
+        else:
+            self._refuse(
+                walk.real,
+                "it is a shared library" if kind == "shared" else "it is neither ELF nor `#!`",
+                "Libraries belong in `extra_libraries`, other files in `include` or `files`.",
+            )
+
+    def companion(self, path: bytes, walk: Walk) -> None:
+        """A file that is in the image for another reason: if it is ELF, it gets its closure."""
+        if loader.kind(self._assembly.sysroot, walk.real) in ("dynamic", "shared", "static-pie"):
+            self._resolve(path, walk)
+
+    def finish(self) -> None:
+        """Report the extra libraries that no program found."""
+        for name in self._options.extra_libraries:
+            if name in self._extra_found:
+                continue
+            searched = self._extra_searched.get(name, ())
+            if not self.programs.closures:
+                self._problem(
+                    "MINIMG-E004",
+                    text(name),
+                    "named in `extra_libraries`, and the image has no dynamically linked program "
+                    "that could open it",
+                    "Remove it.",
+                )
+            else:
+                self._missing(name, b"extra_libraries", searched)
+
+    def _script(self, path: bytes) -> None:
+        try:
+            steps = scripts.interpreters(self._assembly.sysroot, path, self._options.env_path)
+        except MinimgError as error:
+            self._assembly.problems.append(error)
+            return
+        for step in steps:
+            self.program(
+                step.path,
+                f"interpreter of {text(path)} ({step.named_by})",
+                f"It is the interpreter of {text(path)}.",
+            )
+
+    def _resolve(self, path: bytes, walk: Walk) -> None:
+        if walk.real in self._seen:
+            return
+        self._seen.add(walk.real)
+        options, assembly = self._options, self._assembly
+        try:
+            closure = loader.resolve(
+                assembly.sysroot,
+                path,
+                ld_library_path=options.ld_library_path,
+                extra=options.extra_libraries,
+                libgcc=True,
+            )
+        except MinimgError as error:
+            assembly.problems.append(error)
+            return
+        except elf.ElfError as error:
+            self._refuse(walk.real, f"the loader would refuse it: {error}", "Build it again.")
+            return
+        self.programs.elves[walk.real] = closure.elf
+        if closure.interpreter is not None:
+            self.programs.closures[walk.real] = closure
+            if closure.interp_walk is None or closure.interp_walk.error is not None:
+                self._problem(
+                    "MINIMG-E006",
+                    text(walk.real),
+                    f"its interpreter {text(closure.interpreter)} is not in the sysroot",
+                    "Use the sysroot that the program was built for.",
+                )
+            else:
+                assembly.need(closure.interp_walk, f"interpreter of {text(path)}")
+        self._add_closure(closure)
+
+    def _add_closure(self, closure: loader.Closure) -> None:
+        assembly, options = self._assembly, self._options
+        for loaded in closure.loaded:
+            if loaded.name in options.extra_libraries:
+                self._extra_found.add(loaded.name)
+            assembly.need(loaded.walk, _reason(closure, loaded))
+        for twin in closure.twins:
+            assembly.need(twin.walk, _reason(closure, twin))
+        for missing in closure.missing:
+            if missing.name == _LIBGCC and closure.libgcc is not None:
+                assembly.log.append(
+                    f"{text(closure.program)} may abort: it uses {text(closure.libgcc)}, for which "
+                    f"the C library opens {text(_LIBGCC)}, and the sysroot has none."
+                )
+            elif missing.name in options.extra_libraries:
+                self._extra_searched.setdefault(missing.name, missing.searched)
+            elif missing.name in options.allowed_missing:
+                assembly.log.append(
+                    f"{text(missing.name)}, needed by {text(missing.by)}, is left out as "
+                    "`allowed_missing` says."
+                )
+            else:
+                self._missing(missing.name, missing.by, missing.searched)
+        for refused in closure.refused:
+            self._problem(
+                "MINIMG-E005",
+                text(refused.path),
+                f"the loader stops at it when {text(refused.by)} is started: {refused.reason}",
+                "Remove the file from the search path, or build it for this architecture.",
+            )
+        assembly.log.extend(closure.warnings)
+
+    def _missing(self, name: bytes, by: bytes, searched: tuple[bytes, ...]) -> None:
+        places = ", ".join(text(place) for place in searched) or "no directory at all"
+        self._problem(
+            "MINIMG-E004",
+            text(name),
+            f"needed by {text(by)} and found in none of: {places}",
+            "Install it, name its directory in `env` as LD_LIBRARY_PATH, or list it in "
+            "`allowed_missing` if it is never used.",
+        )
+
+    def _found(self, path: bytes, remedy: str) -> Walk | None:
+        walk = self._assembly.sysroot.walk(path)
+        if walk.error is None and walk.stat is not None and walk.stat.kind == "file":
+            return walk
+        if walk.error is None:
+            self._refuse(path, "it is a directory or a special file", remedy)
+            return None
+        code, problem, advice = _WALK_ERRORS.get(
+            walk.error, ("MINIMG-E002", "there is no such file in the sysroot", remedy)
+        )
+        self._problem(code, text(path), problem, advice)
+        return None
+
+    def _refuse(self, path: bytes, problem: str, remedy: str) -> None:
+        self._problem("MINIMG-E003", text(path), problem, remedy)
+
+    def _problem(self, code: str, subject: str, problem: str, remedy: str) -> None:
+        self._assembly.problems.append(MinimgError(code, subject, problem, remedy))
+
+
+def _reason(closure: loader.Closure, loaded: loader.Loaded) -> str:
+    if loaded.name == _LIBGCC and closure.libgcc is not None:
+        return f"{text(_LIBGCC)} because of {text(closure.libgcc)} in {text(closure.program)}"
+    return f"needed by {text(loaded.by)} as {text(loaded.name)} via {loaded.via}"

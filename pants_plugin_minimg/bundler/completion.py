@@ -1,0 +1,226 @@
+"""From collected entries to a plan that is whole: contents, layers, a cache file, the checks."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pants_plugin_minimg.bundler import checks, contents, elf, loader
+from pants_plugin_minimg.bundler.assembly import Assembly
+from pants_plugin_minimg.bundler.closure import Options, Programs
+from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.bundler.loader import cachefile
+from pants_plugin_minimg.bundler.placement import Placement
+from pants_plugin_minimg.bundler.plan import BASE, SYSTEM, Entry, Plan, order
+from pants_plugin_minimg.bundler.request import Request
+from pants_plugin_minimg.bundler.sysroot import Sysroot, TreeSysroot
+from pants_plugin_minimg.bundler.text import text
+
+_CACHE = b"/etc/ld.so.cache"
+_LIBC = b"libc.so.6"
+
+
+def stop_at(problems: list[MinimgError]) -> None:
+    if problems:
+        raise Problems(problems)
+
+
+def complete(
+    request: Request,
+    options: Options,
+    assembly: Assembly,
+    programs: Programs,
+    placed: Placement,
+    blobs: str,
+) -> Plan:
+    """The plan, its contents stored in `blobs`. Raises Problems with all that the checks found."""
+    _assign_base(assembly, programs)
+    contents.store(assembly.sysroot, list(assembly.entries.values()), blobs)
+    image = _image_view(assembly, blobs)
+    differing = _differences(options, programs, image)
+    if _write_cache(assembly, programs, differing, image, blobs):
+        differing = _differences(options, programs, image)
+    process = list(request.entrypoint) or _default_entrypoint(request, programs, placed)
+    problems = list(checks.paths(assembly.entries))
+    problems += checks.entrypoint(request, process or list(request.cmd), image)
+    problems += checks.user(request, image)
+    problems += differing.values()
+    stop_at(problems)
+    entries = sorted(assembly.entries.values(), key=order)
+    _share_hard_links(assembly, entries)
+    return Plan(
+        platform=_platform(programs),
+        entries=entries,
+        programs=list(programs.named),
+        loaded=_loaded(programs),
+        entrypoint=process,
+        pack=_packable(assembly, programs) if request.pack else {},
+        log=list(dict.fromkeys(assembly.log)),
+    )
+
+
+def _platform(programs: Programs) -> dict[str, str]:
+    for header in programs.elves.values():
+        system, architecture, variant = elf.platform(header)
+        out = {"os": system, "architecture": architecture}
+        return out if variant is None else {**out, "variant": variant}
+    raise MinimgError("MINIMG-E016", "/", "no ELF program is in the image", "Name one.")
+
+
+def _default_entrypoint(request: Request, programs: Programs, placed: Placement) -> list[str]:
+    """The program of `binary`; without one, the only program. Several leave it to `entrypoint`."""
+    if request.cmd and not any(file.primary for file in placed.files.values()):
+        return []
+    own = [file.named for file in placed.files.values() if file.program and file.primary]
+    candidates = own or list(request.executables)
+    if len(candidates) == 1:
+        return [text(candidates[0])]
+    names = ", ".join(text(path) for path in candidates)
+    raise Problems(
+        [
+            MinimgError(
+                "MINIMG-E014",
+                request.address,
+                f"it is not clear which program the container starts: {names}",
+                f'Set `entrypoint`, as in `entrypoint=["{text(candidates[0])}"]`.',
+            )
+        ]
+    )
+
+
+def _assign_base(assembly: Assembly, programs: Programs) -> None:
+    """Move the loader, the C library's file and the links to them into the lowest layer.
+
+    The set follows from the sysroot alone, whichever way a program found the library: the links
+    are those on the way from the interpreter's standard path and from the first system directory.
+    """
+    for closure in programs.closures.values():
+        assert closure.interpreter is not None and closure.interp_walk is not None
+        walks = [closure.interp_walk]
+        if not closure.interpreter.rpartition(b"/")[2].startswith(b"ld-musl-"):
+            library = next((item for item in closure.loaded if item.name == _LIBC), None)
+            if library is None or library.via not in ("system", "cache"):
+                continue  # not the sysroot's own: no part of the common layer
+            walks.append(library.walk)
+        for walk in walks:
+            for path in [walk.real, *(link for link, _ in walk.links)]:
+                entry = assembly.entries[path]
+                if entry.layer == SYSTEM:
+                    entry.layer = BASE
+
+
+def _share_hard_links(assembly: Assembly, entries: list[Entry]) -> None:
+    """Files that are one file in the sysroot stay one: the loader tells copies apart by inode."""
+    first: dict[tuple[int, int, int], Entry] = {}
+    for entry in entries:
+        stat = assembly.stats.get(entry.path)
+        if entry.kind != "file" or stat is None:
+            continue
+        one = first.setdefault((entry.layer, stat.dev, stat.ino), entry)
+        if one is not entry and one.content == entry.content:
+            entry.kind, entry.target, entry.content, entry.size = "hardlink", one.path, None, 0
+
+
+def _image_view(assembly: Assembly, blobs: str) -> TreeSysroot:
+    """The finished tree, with nothing behind it."""
+    image = TreeSysroot()
+    for entry in assembly.entries.values():
+        if entry.kind == "file":
+            assert entry.content is not None
+            image.add_file(entry.path, os.fsencode(os.path.join(blobs, entry.content)), entry.mode)
+        elif entry.kind == "link":
+            assert entry.target is not None
+            image.add_link(entry.path, entry.target)
+        else:
+            image.add_dir(entry.path, entry.mode)
+    return image
+
+
+def _differences(
+    options: Options, programs: Programs, image: Sysroot
+) -> dict[tuple[bytes, bytes], MinimgError]:
+    """What the loader would find otherwise in the finished tree, by program and library name."""
+    out = {}
+    for path, closure in programs.closures.items():
+        again = loader.resolve(
+            image,
+            closure.program,
+            ld_library_path=options.ld_library_path,
+            extra=options.extra_libraries,
+            libgcc=True,
+        )
+        after = {loaded.name: loaded.walk.real for loaded in again.loaded}
+        for loaded in closure.loaded:
+            found = after.get(loaded.name)
+            if found != loaded.walk.real:
+                there = "not at all" if found is None else f"as {text(found)}"
+                out[path, loaded.name] = MinimgError(
+                    "MINIMG-E004",
+                    text(loaded.name),
+                    f"{text(path)} finds it as {text(loaded.walk.real)} in the sysroot, and in "
+                    f"the image {there}",
+                    "Name its directory in `env` as LD_LIBRARY_PATH.",
+                )
+    return out
+
+
+def _write_cache(
+    assembly: Assembly,
+    programs: Programs,
+    differing: dict[tuple[bytes, bytes], MinimgError],
+    image: TreeSysroot,
+    blobs: str,
+) -> bool:
+    """Put an ld.so.cache into the image if some libraries can be found through one alone."""
+    noted: dict[bytes, bytes] = {}
+    header = None
+    for path, name in differing:
+        closure = programs.closures[path]
+        for loaded in closure.loaded:
+            if loaded.name == name and loaded.via == "cache":
+                noted[name], header = loaded.path, closure.elf.header
+    if header is None or _CACHE in assembly.entries:
+        return False
+    content, size = contents.put(cachefile.render(noted, header), blobs)
+    listing = ", ".join(sorted(text(name) for name in noted))
+    assembly.entries[_CACHE] = Entry(
+        _CACHE,
+        "file",
+        0o644,
+        size=size,
+        content=content,
+        origin="generated",
+        reasons=[f"the loader finds {listing} through it alone"],
+    )
+    image.add_file(_CACHE, os.fsencode(os.path.join(blobs, content)), 0o644)
+    return True
+
+
+def _loaded(programs: Programs) -> dict[str, Any]:
+    return {
+        text(path): {
+            "interpreter": text(closure.interpreter or b""),
+            "libraries": [
+                {"name": text(loaded.name), "path": text(loaded.walk.real)}
+                for loaded in closure.loaded
+            ],
+        }
+        for path, closure in programs.closures.items()
+    }
+
+
+def _packable(assembly: Assembly, programs: Programs) -> dict[str, bytes]:
+    """Contents of ELF programs that nothing loads as a library or as the loader, and one path."""
+    as_library = {
+        walk.real
+        for closure in programs.closures.values()
+        for walk in [closure.interp_walk, *(loaded.walk for loaded in closure.loaded)]
+        if walk is not None
+    }
+    kept = {assembly.entries[path].content for path in as_library if path in assembly.entries}
+    out: dict[str, bytes] = {}
+    for path in programs.named:
+        entry = assembly.entries[path]
+        if path in programs.elves and entry.content and entry.content not in kept:
+            out.setdefault(entry.content, path)
+    return out

@@ -1,0 +1,213 @@
+"""Whether the host is still what it was: stat fingerprints, and which paths an answer came from.
+
+An engine key knows nothing of the host, so every path that decided a closure, found or not, is
+statted again in each session. The folders that programs and libraries come from are swept once for
+all images of a run; what lies outside them is recorded image by image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat as stat_module
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO
+
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot
+from pants_plugin_minimg.bundler.text import path_bytes, text
+
+#: A file changed twice within one tick of the kernel's clock may show one time stamp. 20 ms is
+#: twice the longest tick (CONFIG_HZ=100).
+_TICK_NS = 20_000_000
+_ATTEMPTS = 50
+
+_FOLDERS = (
+    b"/",
+    b"/bin",
+    b"/sbin",
+    b"/lib",
+    b"/lib32",
+    b"/lib64",
+    b"/libx32",
+    b"/usr",
+    b"/usr/bin",
+    b"/usr/sbin",
+    b"/usr/lib",
+    b"/usr/lib32",
+    b"/usr/lib64",
+    b"/usr/libx32",
+    b"/usr/local",
+    b"/usr/local/bin",
+    b"/usr/local/lib",
+    b"/usr/local/lib64",
+    b"/usr/local/sbin",
+    b"/etc/alternatives",
+)
+_FILES = (b"/etc", b"/etc/ld.so.cache", b"/etc/ld.so.preload")
+
+#: One path's state: None when it is not there.
+State = Any
+
+
+def state(path: bytes, *, listed: bool = False) -> tuple[State, int]:
+    """What identifies a path's content without reading it, and the newest time in it (ns).
+
+    Of a folder that was only passed through, neither times nor size: they change with each file
+    made or removed in it, and no answer depends on them.
+    """
+    try:
+        status = os.lstat(path)
+    except OSError as error:
+        return (None if error.errno in (2, 20) else f"errno {error.errno}"), 0
+    mode = status.st_mode
+    if stat_module.S_ISDIR(mode) and not listed:
+        return ["dir", status.st_dev, status.st_ino, mode], 0
+    out: list[Any] = [
+        status.st_dev,
+        status.st_ino,
+        mode,
+        status.st_uid,
+        status.st_gid,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    ]
+    if stat_module.S_ISLNK(mode):
+        try:
+            out.append(text(os.readlink(path)))
+        except OSError:
+            out.append(None)
+    return out, max(status.st_mtime_ns, status.st_ctime_ns)
+
+
+def settled(collect: Callable[[], tuple[Any, int]]) -> Any:
+    """What `collect` says, repeated until nothing in it is younger than a tick of the clock.
+
+    `collect` returns a value and the newest time stamp in it. Raises MINIMG-E022 when files keep
+    changing.
+    """
+    for _ in range(_ATTEMPTS):
+        now = time.time_ns()
+        value, newest = collect()
+        if not now - _TICK_NS < newest <= time.time_ns():
+            return value
+        time.sleep(_TICK_NS / 1e9)
+    raise MinimgError(
+        "MINIMG-E022",
+        "/",
+        "files of this machine keep changing",
+        "Wait until the package manager or the copy that writes them is done.",
+    )
+
+
+def swept_folders() -> list[bytes]:
+    """The canonical paths of the folders that the sweep lists, those that exist."""
+    folders = dict.fromkeys(os.path.realpath(folder) for folder in _FOLDERS)
+    for parent in (b"/lib", b"/usr/lib", b"/usr/local/lib"):
+        parent = os.path.realpath(parent)
+        if os.path.isdir(parent):
+            for name in sorted(os.listdir(parent)):
+                if b"-linux-" in name:  # a multiarch triplet
+                    folders[os.path.realpath(os.path.join(parent, name))] = None
+    return sorted(folder for folder in folders if os.path.isdir(folder))
+
+
+def sweep() -> dict[str, Any]:
+    """The fingerprint of the folders that programs and libraries of this machine come from."""
+
+    def collect() -> tuple[dict[str, Any], int]:
+        digest, newest = hashlib.sha256(), 0
+        folders = swept_folders()
+        for folder in folders:
+            try:
+                names = sorted(os.listdir(folder))
+            except OSError:
+                names = []
+            for path in [folder, *(os.path.join(folder, name) for name in names)]:
+                newest = max(newest, _update(digest, path))
+        for path in _FILES:
+            newest = max(newest, _update(digest, path))
+        return {
+            "version": 1,
+            "folders": [text(folder) for folder in folders],
+            "files": [text(path) for path in _FILES],
+            "sha256": digest.hexdigest(),
+        }, newest
+
+    return settled(collect)  # type: ignore[no-any-return]
+
+
+def _update(digest: Any, path: bytes) -> int:
+    value, newest = state(path)
+    digest.update(repr((path, value)).encode())
+    return newest
+
+
+class Recorder(Sysroot):
+    """Passes every question on to the host, and remembers those that no sweep answers."""
+
+    def __init__(self, host: Sysroot, folders: Iterable[bytes], files: Iterable[bytes]) -> None:
+        super().__init__()
+        self._host = host
+        self._folders = frozenset(folders)
+        self._files = frozenset(files)
+        self._paths: dict[bytes, State] = {}
+        self._listed: dict[bytes, State] = {}
+
+    def _record(self, path: bytes) -> None:
+        if path in self._paths or path in self._files:
+            return
+        if (path.rpartition(b"/")[0] or b"/") in self._folders or path in self._folders:
+            return
+        self._paths[path] = state(path)[0]
+
+    def lstat(self, path: bytes) -> Stat | None:
+        self._record(path)
+        return self._host.lstat(path)
+
+    def denied(self, path: bytes) -> bool:
+        return self._host.denied(path)
+
+    def readlink(self, path: bytes) -> bytes:
+        self._record(path)
+        return self._host.readlink(path)
+
+    def open(self, path: bytes) -> BinaryIO:
+        self._record(path)
+        return self._host.open(path)
+
+    def scandir(self, path: bytes) -> list[bytes]:
+        if path not in self._folders and path not in self._listed:
+            self._listed[path] = state(path, listed=True)[0]
+        return self._host.scandir(path)
+
+    def consulted(self) -> dict[str, Any]:
+        """The paths outside the sweep and their state when they were first looked at."""
+        return {
+            "version": 1,
+            "paths": {text(path): value for path, value in sorted(self._paths.items())},
+            "listed": {text(path): value for path, value in sorted(self._listed.items())},
+        }
+
+
+def again(consulted: dict[str, Any]) -> dict[str, Any]:
+    """The same paths as they are now: equal to `consulted` when none of them changed."""
+
+    def collect() -> tuple[dict[str, Any], int]:
+        newest = 0
+        out: dict[str, Any] = {"version": 1, "paths": {}, "listed": {}}
+        for key, listed in (("paths", False), ("listed", True)):
+            for name in consulted[key]:
+                value, time_ns = state(path_bytes(name), listed=listed)
+                out[key][name] = value
+                newest = max(newest, time_ns)
+        return out, newest
+
+    return settled(collect)  # type: ignore[no-any-return]
+
+
+def render(document: dict[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, indent=0) + "\n"

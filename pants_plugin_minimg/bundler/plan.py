@@ -1,0 +1,162 @@
+"""The plan of an image: every path in it, what is there and why.
+
+This is the boundary. Everything before it finds out what belongs into the image; everything after
+it (UPX, layers, image, report) only renders it. A plan is checked as a whole before it is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pants_plugin_minimg.bundler.text import path_bytes, text
+
+VERSION = 1
+
+#: Layers, lowest first. The first depends on the sysroot and its architecture alone.
+BASE, SYSTEM, FIRST_PARTY = 1, 2, 3
+
+
+@dataclass
+class Entry:
+    """One path of the image.
+
+    `path` is canonical: no component before the last is a link. `content` is the SHA-256 of a
+    file's bytes in hex, before any packing. `target` is a link's text as it stands, or the
+    canonical path that a hard link shares its file with.
+    """
+
+    path: bytes
+    kind: str  # "file", "link", "hardlink" or "dir"
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    content: str | None = None
+    target: bytes | None = None
+    layer: int = FIRST_PARTY
+    origin: str = ""
+    reasons: list[str] = field(default_factory=list)
+
+    def projected(self) -> dict[str, Any]:
+        """What the bytes of a layer depend on, and nothing else."""
+        out: dict[str, Any] = {
+            "path": text(self.path),
+            "kind": self.kind,
+            "mode": self.mode,
+            "uid": self.uid,
+            "gid": self.gid,
+        }
+        if self.content is not None:
+            out["content"] = self.content
+        if self.target is not None:
+            out["target"] = text(self.target)
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.projected(),
+            "size": self.size,
+            "layer": self.layer,
+            "origin": self.origin,
+            "reasons": self.reasons,
+        }
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Entry:
+        target = raw.get("target")
+        return cls(
+            path=path_bytes(raw["path"]),
+            kind=raw["kind"],
+            mode=raw["mode"],
+            uid=raw["uid"],
+            gid=raw["gid"],
+            size=raw.get("size", 0),
+            content=raw.get("content"),
+            target=None if target is None else path_bytes(target),
+            layer=raw.get("layer", FIRST_PARTY),
+            origin=raw.get("origin", ""),
+            reasons=list(raw.get("reasons", ())),
+        )
+
+
+@dataclass
+class Plan:
+    """A whole image. Parent directories that no entry names are implied: 0755, owned by root.
+
+    `programs` are canonical paths in the order they were asked for. `loaded` says of each that is
+    linked dynamically which interpreter it names and under which names it finds which files; it
+    holds what a packed program no longer tells. `pack` are contents that UPX may take.
+    """
+
+    platform: dict[str, str]
+    entries: list[Entry]
+    programs: list[bytes]
+    loaded: dict[str, Any]
+    entrypoint: list[str]
+    pack: dict[str, bytes]
+    log: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "platform": self.platform,
+            "entries": [entry.to_json() for entry in self.entries],
+            "programs": [text(path) for path in self.programs],
+            "loaded": self.loaded,
+            "entrypoint": self.entrypoint,
+            "log": self.log,
+        }
+
+    def layers(self) -> dict[int, list[Entry]]:
+        """The entries of each layer that is not empty, with the directories that lead to them."""
+        explicit = {entry.path: entry for entry in self.entries if entry.kind == "dir"}
+        layers: dict[int, dict[bytes, Entry]] = {}
+        for entry in self.entries:
+            layer = layers.setdefault(entry.layer, {})
+            layer[entry.path] = entry
+            for parent in parents(entry.path):
+                layer.setdefault(parent, explicit.get(parent) or Entry(parent, "dir", 0o755))
+        return {
+            number: sorted(layer.values(), key=order) for number, layer in sorted(layers.items())
+        }
+
+
+def parents(path: bytes) -> list[bytes]:
+    """The directories above a path, the root apart, the outermost first."""
+    components = path.split(b"/")[1:-1]
+    return [b"/" + b"/".join(components[: index + 1]) for index in range(len(components))]
+
+
+def order(entry: Entry) -> list[bytes]:
+    """Sorts a directory before what is in it."""
+    return entry.path.split(b"/")
+
+
+def projection(entries: list[Entry]) -> dict[str, Any]:
+    """A layer as its process sees it."""
+    return {"version": VERSION, "entries": [entry.projected() for entry in entries]}
+
+
+def steps(plan: Plan) -> dict[str, Any]:
+    """What the build runs next, for whoever drives it: layers and their contents, what to pack."""
+    layers = []
+    for number, entries in plan.layers().items():
+        contents = sorted({entry.content for entry in entries if entry.content is not None})
+        layers.append(
+            {
+                "projection": f"layers/{number}.json",
+                "blobs": [content for content in contents if content not in plan.pack],
+                "packed": [content for content in contents if content in plan.pack],
+            }
+        )
+    return {
+        "version": VERSION,
+        "platform": plan.platform,
+        "layers": layers,
+        "pack": [
+            {"content": content, "path": text(path)} for content, path in sorted(plan.pack.items())
+        ],
+        "entrypoint": plan.entrypoint,
+        "log": plan.log,
+    }

@@ -1,0 +1,186 @@
+"""From a request to a plan: which programs, files and directories are collected, in which order."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from pants_plugin_minimg.bundler import completion, elf, globs, loader, placement
+from pants_plugin_minimg.bundler.assembly import Assembly
+from pants_plugin_minimg.bundler.closure import Options, Programs, Resolver
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.plan import FIRST_PARTY, Plan
+from pants_plugin_minimg.bundler.request import DEFAULT_PATH, Owned, Request
+from pants_plugin_minimg.bundler.sysroot import OverlaySysroot, Sysroot
+from pants_plugin_minimg.bundler.text import path_bytes, text
+
+
+def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
+    """The whole plan of an image, its contents stored in `blobs`.
+
+    `lower` is the sysroot; `scratch` a folder for archives that are unpacked. Raises Problems with
+    everything that is wrong.
+    """
+    placed = placement.place(request, lower, os.fsencode(scratch))
+    sysroot = OverlaySysroot(placed.upper, lower)
+    assembly = Assembly(
+        sysroot,
+        placed.files,
+        tuple(globs.compile_glob(pattern) for pattern in request.exclude),
+        lambda path: f"{request.sysroot_kind}:{text(path)}",
+    )
+    assembly.problems += placed.problems
+    options = _options(request)
+    resolver = Resolver(assembly, options)
+    _tell_libraries(placed, sysroot)
+    _add_programs(request, placed, assembly, resolver)
+    _add_files(placed, assembly, resolver)
+    for pattern in request.include:
+        _include(pattern, assembly, resolver)
+    for path, owned in request.directories:
+        _add_directory(path, owned, assembly)
+    resolver.finish()
+    _check_architecture(resolver.programs, assembly)
+    completion.stop_at(assembly.problems)
+    return completion.complete(request, options, assembly, resolver.programs, placed, blobs)
+
+
+def _options(request: Request) -> Options:
+    return Options(
+        ld_library_path=path_bytes(request.variable("LD_LIBRARY_PATH") or ""),
+        env_path=path_bytes(request.variable("PATH") or DEFAULT_PATH),
+        extra_libraries=request.extra_libraries,
+        allowed_missing=request.allowed_missing,
+    )
+
+
+def _tell_libraries(placed: placement.Placement, sysroot: Sysroot) -> None:
+    """Compilers set the executable bit of shared libraries too: beside others, they are files."""
+    for path, file in placed.files.items():
+        if file.program and not file.alone and loader.kind(sysroot, path) == "shared":
+            placed.files[path] = replace(file, program=False)
+
+
+def _add_programs(
+    request: Request, placed: placement.Placement, assembly: Assembly, resolver: Resolver
+) -> None:
+    for file in placed.files.values():
+        if file.program:
+            resolver.program(file.named, f"program built by {file.origin}", "")
+    for path in request.executables:
+        resolver.program(
+            path, "named in `executables`", "Install the package that has it, or correct the path."
+        )
+    if not resolver.programs.named and not assembly.problems:
+        assembly.problems.append(
+            MinimgError(
+                "MINIMG-E016",
+                request.address,
+                "the image has no program",
+                "Set `binary` or `executables`.",
+            )
+        )
+
+
+def _add_files(placed: placement.Placement, assembly: Assembly, resolver: Resolver) -> None:
+    """All other files of the build: those beside a program, and those of `files`."""
+    for path, file in placed.files.items():
+        assembly.links(file.links, path)
+        if file.program:
+            continue
+        if file.role == "program" and assembly.excluded(path, file.named):
+            continue
+        if file.output.target is not None:
+            _add_link(file.named, f"built by {file.origin}", assembly, resolver)
+            continue
+        walk = assembly.sysroot.walk(path)
+        assembly.need(walk, f"built by {file.origin}")
+        resolver.companion(path, walk)
+
+
+def _add_link(path: bytes, reason: str, assembly: Assembly, resolver: Resolver) -> None:
+    """A link and what it leads to: a file, or a whole directory."""
+    walk = assembly.sysroot.walk(path)
+    here = assembly.sysroot.walk(path, follow_last=False)
+    assembly.links(here.links, here.real)
+    assembly.link(here.real, assembly.sysroot.readlink(here.real), reason)
+    if walk.error is not None or walk.stat is None:
+        assembly.log.append(f"{text(path)} is a link to nothing ({walk.error}), here as there.")
+    elif walk.stat.kind == "dir":
+        assembly.links(walk.links, walk.real)
+        _add_below(walk.real, f"{reason}, at the end of the link {text(path)}", assembly, resolver)
+    elif not assembly.excluded(walk.real):
+        assembly.need(walk, f"{reason}, at the end of the link {text(path)}")
+        resolver.companion(path, walk)
+
+
+def _include(pattern: bytes, assembly: Assembly, resolver: Resolver) -> None:
+    matched = False
+    for path in globs.expand(assembly.sysroot, pattern):
+        matched = True
+        _add_below(path, f"included by {text(pattern)}", assembly, resolver)
+    if not matched:
+        assembly.problems.append(
+            MinimgError(
+                "MINIMG-E009",
+                text(pattern),
+                "the glob in `include` matches nothing in the sysroot",
+                "Correct it, or install the package that has such files.",
+            )
+        )
+
+
+def _add_below(path: bytes, reason: str, assembly: Assembly, resolver: Resolver) -> None:
+    """A path of the sysroot and, if it is a directory, all that is in it."""
+    walk = assembly.sysroot.walk(path, follow_last=False)
+    if walk.stat is None or assembly.excluded(path, walk.real):
+        return
+    entry = assembly.entries.get(walk.real)
+    if entry is not None and reason in entry.reasons:
+        return  # been here: links may lead round
+    if walk.stat.kind == "link":
+        _add_link(path, reason, assembly, resolver)
+        return
+    if walk.real != b"/":
+        assembly.need(walk, reason)
+    if walk.stat.kind == "dir":
+        for name in assembly.sysroot.scandir(walk.real):
+            _add_below(globs.join(walk.real, name), reason, assembly, resolver)
+    elif walk.stat.kind == "file":
+        resolver.companion(path, walk)
+
+
+def _add_directory(path: bytes, owned: Owned, assembly: Assembly) -> None:
+    try:
+        real, links = placement.canonical(assembly.sysroot, path)
+    except MinimgError as error:
+        assembly.problems.append(error)
+        return
+    walk = assembly.sysroot.walk(real)
+    assembly.links((*links, *walk.links), real)
+    if walk.links:
+        real = walk.real
+    assembly.directory(real, owned, "named in `directories`")
+    assembly.entries[real].layer = FIRST_PARTY
+
+
+def _check_architecture(programs: Programs, assembly: Assembly) -> None:
+    """One image is for one platform, and so is every ELF file in it that the loader would touch."""
+    seen: dict[tuple[str, ...], bytes] = {}
+    for path, header in programs.elves.items():
+        try:
+            seen.setdefault(tuple(filter(None, elf.platform(header))), path)
+        except elf.ElfError as error:
+            assembly.problems.append(
+                MinimgError("MINIMG-E008", text(path), str(error), "Build it for another machine.")
+            )
+    if len(seen) > 1:
+        listing = ", ".join(f"{text(path)} is {'/'.join(key)}" for key, path in seen.items())
+        assembly.problems.append(
+            MinimgError(
+                "MINIMG-E008",
+                next(iter(assembly.entries.values())).origin,
+                f"programs of different architectures in one image: {listing}",
+                "Make one image for each architecture.",
+            )
+        )

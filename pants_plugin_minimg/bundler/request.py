@@ -1,0 +1,138 @@
+"""What one image is asked to hold: the JSON that the rules write and `plan` reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.text import path_bytes
+
+VERSION = 1
+
+#: PATH of a container whose image sets none (moby, oci/defaults).
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Owned:
+    """Mode and owner that a field asks for; `mode` None: 0755 or 0644 by the executable bit."""
+
+    mode: int | None
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Files that the build made, below `root` in the sandbox.
+
+    Role "program": the output of `binary` or `extra_binaries`, to be put below `install_to`.
+    Role "file": one file (or a tree) that goes to `path`.
+    """
+
+    root: str
+    origin: str
+    role: str
+    path: bytes
+    owned: Owned
+    primary: bool
+
+
+@dataclass(frozen=True)
+class Request:
+    address: str
+    sysroot_kind: str
+    sysroot_root: str
+    trees: tuple[Tree, ...]
+    install_to: bytes
+    executables: tuple[bytes, ...]
+    include: tuple[bytes, ...]
+    exclude: tuple[bytes, ...]
+    directories: tuple[tuple[bytes, Owned], ...]
+    extra_libraries: tuple[bytes, ...]
+    allowed_missing: tuple[bytes, ...]
+    env: tuple[tuple[str, str], ...]
+    pack: bool
+    entrypoint: tuple[str, ...]
+    cmd: tuple[str, ...]
+    user: str
+    workdir: str
+
+    def variable(self, name: str) -> str | None:
+        return dict(self.env).get(name)
+
+
+def owner(spec: str | None) -> tuple[int, int]:
+    """`"65532:65532"` or `"65532"` as (uid, gid); None is root. Raises ValueError."""
+    if spec is None:
+        return 0, 0
+    uid, _, gid = spec.partition(":")
+    return int(uid), int(gid or uid)
+
+
+def _owned(mode: str | None, owner_spec: str | None) -> Owned:
+    uid, gid = owner(owner_spec)
+    return Owned(None if mode is None else int(mode, 8), uid, gid)
+
+
+def _directory(spec: str) -> Owned:
+    mode, _, owner_spec = spec.partition(" ")
+    return _owned(mode or "0755", owner_spec.strip() or None)
+
+
+def _tree(raw: dict[str, Any], install_to: str) -> Tree:
+    return Tree(
+        root=raw["root"],
+        origin=raw["origin"],
+        role=raw["role"],
+        path=path_bytes(raw.get("path") or install_to),
+        owned=_owned(raw.get("mode"), raw.get("owner")),
+        primary=bool(raw.get("primary", raw["role"] == "program")),
+    )
+
+
+def _paths(raw: dict[str, Any], key: str) -> tuple[bytes, ...]:
+    return tuple(path_bytes(value) for value in raw.get(key, ()))
+
+
+def parse(raw: dict[str, Any]) -> Request:
+    """Raises KeyError, ValueError or TypeError for what `load` turns into MINIMG-E001."""
+    if raw["version"] != VERSION:
+        raise ValueError(f"version {raw['version']} where {VERSION} is understood")
+    sysroot = raw.get("sysroot", {"kind": "host"})
+    install_to = raw.get("install_to") or "/"
+    return Request(
+        address=raw["address"],
+        sysroot_kind=sysroot["kind"],
+        sysroot_root="/" if sysroot["kind"] == "host" else sysroot["root"],
+        trees=tuple(_tree(tree, install_to) for tree in raw.get("trees", ())),
+        install_to=path_bytes(install_to),
+        executables=_paths(raw, "executables"),
+        include=_paths(raw, "include"),
+        exclude=_paths(raw, "exclude"),
+        directories=tuple(
+            (path_bytes(path), _directory(spec))
+            for path, spec in sorted(raw.get("directories", {}).items())
+        ),
+        extra_libraries=_paths(raw, "extra_libraries"),
+        allowed_missing=_paths(raw, "allowed_missing"),
+        env=tuple(raw.get("env", {}).items()),
+        pack=bool(raw.get("pack", False)),
+        entrypoint=tuple(raw.get("entrypoint") or ()),
+        cmd=tuple(raw.get("cmd") or ()),
+        user=raw.get("user") or "0:0",
+        workdir=raw.get("workdir") or "/",
+    )
+
+
+def load(path: str) -> Request:
+    """Raises MinimgError MINIMG-E001 when the file is not a request of this version."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return parse(json.load(file))
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise MinimgError(
+            "MINIMG-E001", path, f"not a request that this version reads: {error!r}"
+        ) from None

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pants_plugin_minimg.bundler import fingerprint
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.sysroot import DirSysroot
+
+
+def _recorder(*folders: Path) -> fingerprint.Recorder:
+    return fingerprint.Recorder(DirSysroot(b"/"), [os.fsencode(folder) for folder in folders], [])
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/a.so").write_bytes(b"one")
+    (tmp_path / "link").symlink_to("lib")
+    return tmp_path
+
+
+def _look(recorder: fingerprint.Recorder, path: Path) -> None:
+    recorder.walk(os.fsencode(path))
+
+
+def test_nothing_changed_reads_the_same(tree: Path) -> None:
+    recorder = _recorder()
+    _look(recorder, tree / "link/a.so")
+    _look(recorder, tree / "lib/missing.so")
+    consulted = recorder.consulted()
+    assert consulted["paths"][str(tree / "lib/missing.so")] is None
+    assert fingerprint.again(consulted) == consulted
+
+
+def _replace_keeping_size_and_mtime(tree: Path) -> None:
+    path = tree / "lib/a.so"
+    status = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _replace_by_rename(tree: Path) -> None:
+    path = tree / "lib/a.so"
+    status = path.stat()
+    other = tree / "new"
+    other.write_bytes(b"two")
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.rename(path)
+
+
+def _add_missing(tree: Path) -> None:
+    (tree / "lib/missing.so").write_bytes(b"")
+
+
+def _turn_link(tree: Path) -> None:
+    (tree / "link").unlink()
+    (tree / "other").mkdir()
+    (tree / "link").symlink_to("other")
+
+
+def _change_mode(tree: Path) -> None:
+    (tree / "lib/a.so").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_replace_keeping_size_and_mtime, _replace_by_rename, _add_missing, _turn_link, _change_mode],
+)
+def test_a_change_is_seen(tree: Path, change: object) -> None:
+    recorder = _recorder()
+    _look(recorder, tree / "link/a.so")
+    _look(recorder, tree / "lib/missing.so")
+    change(tree)  # type: ignore[operator]
+    assert fingerprint.again(recorder.consulted()) != recorder.consulted()
+
+
+def test_a_neighbour_of_what_was_looked_at_changes_nothing(tree: Path) -> None:
+    recorder = _recorder()
+    _look(recorder, tree / "lib/a.so")
+    (tree / "lib/unrelated").write_bytes(b"")
+    assert fingerprint.again(recorder.consulted()) == recorder.consulted()
+
+
+def test_a_listed_folder_sees_new_names(tree: Path) -> None:
+    recorder = _recorder()
+    recorder.scandir(os.fsencode(tree / "lib"))
+    (tree / "lib/b.so").write_bytes(b"")
+    assert fingerprint.again(recorder.consulted()) != recorder.consulted()
+
+
+def test_what_the_sweep_covers_is_not_recorded(tree: Path) -> None:
+    recorder = _recorder(tree / "lib")
+    _look(recorder, tree / "lib/a.so")
+    recorder.scandir(os.fsencode(tree / "lib"))
+    recorded = recorder.consulted()
+    assert str(tree / "lib/a.so") not in recorded["paths"]
+    assert recorded["listed"] == {}
+
+
+def test_the_sweep_of_this_machine_is_stable_and_covers_its_libraries() -> None:
+    first = fingerprint.sweep()
+    assert first == fingerprint.sweep()
+    assert os.path.realpath("/usr/bin") in first["folders"]
+    assert "/etc/ld.so.cache" in first["files"]
+    libc = [name for name in first["folders"] if os.path.exists(os.path.join(name, "libc.so.6"))]
+    assert libc or not os.path.exists("/lib64/ld-linux-x86-64.so.2")
+
+
+def test_files_that_never_come_to_rest_are_an_error() -> None:
+    import time
+
+    with pytest.raises(MinimgError) as caught:
+        fingerprint.settled(lambda: ({}, time.time_ns()))
+    assert caught.value.code == "MINIMG-E022"
+
+
+def test_a_time_stamp_of_the_future_does_not_hang() -> None:
+    import time
+
+    assert fingerprint.settled(lambda: ("value", time.time_ns() + 10**12)) == "value"
