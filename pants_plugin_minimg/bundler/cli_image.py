@@ -1,0 +1,91 @@
+"""The commands `layer`, `pack`, `image` and `tar`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+
+from pants_plugin_minimg.bundler import archive, image, imagespec, jsonfile, layers, report, upx
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.oci import Layer
+from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.toolrun import lay_out
+
+_MAX_TIME = 253402300799  # the last second that RFC 3339 can write
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    layer = commands.add_parser("layer", help="write one layer of a plan")
+    layer.add_argument("--projection", required=True, help="layers/N.json of a plan")
+    layer.add_argument("--blobs", required=True, help="folder of contents by SHA-256")
+    layer.add_argument("--packed", default="", help="folder of packed contents by plain SHA-256")
+    layer.add_argument("--mtime", type=int, default=0, help="seconds since 1970")
+    layer.add_argument("--out", required=True)
+    layer.set_defaults(run=run_layer)
+
+    pack = commands.add_parser("pack", help="pack one program with UPX")
+    pack.add_argument("--tool", required=True, help="the output of `plan` for UPX itself")
+    pack.add_argument("--content", required=True, help="the program's file")
+    pack.add_argument("--sha", required=True, help="its SHA-256")
+    pack.add_argument("--arg", action="append", default=[], help="for UPX, instead of --lzma")
+    pack.add_argument("--out", required=True)
+    pack.set_defaults(run=run_pack)
+
+    whole = commands.add_parser("image", help="write an image over its layers")
+    whole.add_argument("--request", required=True, help="names and config: image.json")
+    whole.add_argument("--layer", nargs="+", required=True, help="layer.json, the lowest first")
+    whole.add_argument("--plan", required=True, help="plan.json")
+    whole.add_argument("--report", nargs="*", default=[], help="packed/SHA.json of each program")
+    whole.add_argument("--created", type=int, default=0, help="seconds since 1970")
+    whole.add_argument("--out", required=True)
+    whole.set_defaults(run=run_image)
+
+    tar = commands.add_parser("tar", help="write a layout as the tar that engines load")
+    tar.add_argument("--layout", required=True)
+    tar.add_argument("--out", required=True)
+    tar.set_defaults(run=run_tar)
+
+
+def run_layer(options: argparse.Namespace) -> None:
+    _check_time(options.mtime)
+    entries = layers.load(options.projection)
+    contents = layers.Contents(options.blobs, options.packed)
+    layer = layers.write(entries, contents, options.out, options.mtime)
+    jsonfile.write(os.path.join(options.out, "layer.json"), jsonfile.readable(layer.to_json()))
+
+
+def run_pack(options: argparse.Namespace) -> None:
+    os.makedirs(options.out, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.out) as folder:
+        run = lay_out(options.tool, os.path.join(folder, "tool"))
+        scratch = os.path.join(folder, "scratch")
+        os.mkdir(scratch)
+        args = tuple(options.arg) or upx.DEFAULT_ARGS
+        upx.pack(options.content, options.sha, options.out, run, scratch, args)
+
+
+def run_image(options: argparse.Namespace) -> None:
+    _check_time(options.created)
+    spec = imagespec.load(options.request)
+    stack = tuple(map(Layer.load, options.layer))
+    plan = jsonfile.load(options.plan)
+    with jsonfile.reading(options.plan):
+        entries = [Entry.from_json(entry) for entry in plan["entries"]]
+        platform = {str(key): str(value) for key, value in plan["platform"].items()}
+        entrypoint = tuple(map(str, plan["entrypoint"]))
+    built = image.build(spec, stack, platform, entrypoint, options.created)
+    for name, content in built.files().items():
+        jsonfile.write(os.path.join(options.out, "layout", name), content)
+    packed = report.programs(entries, report.load_packed(options.report))
+    info = report.info(spec, built.config, built.manifest, platform, stack, packed)
+    jsonfile.write(os.path.join(options.out, "info.json"), jsonfile.readable(info))
+
+
+def run_tar(options: argparse.Namespace) -> None:
+    archive.write(options.layout, options.out)
+
+
+def _check_time(seconds: int) -> None:
+    if not 0 <= seconds <= _MAX_TIME:
+        raise MinimgError("MINIMG-E018", str(seconds), "this is no time after 1970 in seconds")

@@ -1,0 +1,123 @@
+"""What an image is called and what its container does: the JSON that the rules write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+
+_PORT = re.compile(r"(\d+)(?:/(tcp|udp|sctp))?")
+
+
+@dataclass(frozen=True)
+class Name:
+    """One tag in one repository. `template` is the tag as the target spells it."""
+
+    repository: str
+    template: str
+    tag: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Process:
+    """The container's side of the image, as the fields give it."""
+
+    entrypoint: tuple[str, ...]
+    cmd: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    workdir: str | None
+    user: str | None
+    ports: tuple[str, ...]
+    volumes: tuple[str, ...]
+    stop_signal: str | None
+    labels: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """`artifact` is where the product goes below the distribution folder."""
+
+    artifact: str
+    names: tuple[Name, ...]
+    process: Process
+
+
+def _text(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise TypeError(f"{raw!r} where a string is understood")
+    return raw
+
+
+def _texts(raw: dict[str, Any], key: str) -> tuple[str, ...]:
+    values = raw.get(key) or ()
+    if isinstance(values, str):
+        raise TypeError(f"{key}: {values!r} where a list is understood")
+    return tuple(map(_text, values))
+
+
+def _pairs(raw: dict[str, Any], key: str) -> tuple[tuple[str, str], ...]:
+    return tuple((name, _text(value)) for name, value in (raw.get(key) or {}).items())
+
+
+def _process(raw: dict[str, Any]) -> Process:
+    return Process(
+        entrypoint=_texts(raw, "entrypoint"),
+        cmd=_texts(raw, "cmd"),
+        env=_pairs(raw, "env"),
+        workdir=raw.get("workdir"),
+        user=raw.get("user"),
+        ports=_texts(raw, "ports"),
+        volumes=_texts(raw, "volumes"),
+        stop_signal=raw.get("stop_signal"),
+        labels=_pairs(raw, "labels"),
+    )
+
+
+def _name(raw: dict[str, Any]) -> Name:
+    return Name(*(_text(raw[key]) for key in ("repository", "template", "tag", "name")))
+
+
+def load(path: str) -> ImageSpec:
+    """Raises MinimgError MINIMG-E001 for what is no such file, Problems for wrong values."""
+    raw = jsonfile.load(path)
+    with jsonfile.reading(path):
+        spec = ImageSpec(
+            artifact=_text(raw["artifact"]),
+            names=tuple(dict.fromkeys(map(_name, raw["names"]))),
+            process=_process(raw["config"]),
+        )
+    problems = list(_problems(spec))
+    if problems:
+        raise Problems(problems)
+    return spec
+
+
+def port(text: str) -> str:
+    """`8080` or `8080/udp` as the config spells it. Raises ValueError."""
+    match = _PORT.fullmatch(text)
+    if match is None or not 0 < int(match[1]) < 65536:
+        raise ValueError(f"the port {text!r} is not of the form 8080 or 8080/udp")
+    return f"{int(match[1])}/{match[2] or 'tcp'}"
+
+
+def _problems(spec: ImageSpec) -> Iterator[MinimgError]:
+    for text in spec.process.ports:
+        try:
+            port(text)
+        except ValueError as error:
+            yield MinimgError("MINIMG-E018", spec.artifact, str(error))
+    for path in (*spec.process.volumes, *filter(None, (spec.process.workdir,))):
+        if not path.startswith("/") or "\0" in path:
+            yield MinimgError(
+                "MINIMG-E018", spec.artifact, f"{path!r} in `volumes` or `workdir` is not absolute"
+            )
+    for name, value in spec.process.env:
+        if not name or "=" in name or "\0" in name + value:
+            yield MinimgError(
+                "MINIMG-E018", spec.artifact, f"{name!r} in `env` is no variable name"
+            )

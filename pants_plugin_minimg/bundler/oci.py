@@ -1,0 +1,81 @@
+"""What the parts of an image say of each other: media types, descriptors, facts about a layer.
+
+Rules: OCI image-spec 1.0, config.md, manifest.md, image-index.md and image-layout.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pants_plugin_minimg.bundler import jsonfile
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+BLOBS = "blobs/sha256"
+
+
+def digest_of(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def blob_path(digest: str) -> str:
+    """Where a layout keeps a blob, relative to the layout's folder."""
+    return f"{BLOBS}/{digest[len('sha256:') :]}"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What is known of a layer's blob.
+
+    `size` are its bytes on the wire and `unpacked` those of the tar in it; `files` counts what is
+    not a directory, and `disk` sums the sizes of its files, hard links counted once.
+    """
+
+    digest: str
+    diff_id: str
+    size: int
+    unpacked: int
+    files: int
+    disk: int
+    media_type: str = LAYER_GZIP
+
+    def to_json(self) -> dict[str, Any]:
+        return {"version": jsonfile.VERSION, **asdict(self)}
+
+    @classmethod
+    def load(cls, path: str) -> Layer:
+        """Raises MinimgError MINIMG-E001 when `path` holds no facts about a layer."""
+        raw = jsonfile.load(path)
+        with jsonfile.reading(path):
+            return cls(
+                digest=str(raw["digest"]),
+                diff_id=str(raw["diff_id"]),
+                size=int(raw["size"]),
+                unpacked=int(raw["unpacked"]),
+                files=int(raw["files"]),
+                disk=int(raw["disk"]),
+                media_type=str(raw["media_type"]),
+            )
+
+    def descriptor(self) -> dict[str, Any]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A document that is part of the image: its bytes, and how others refer to it."""
+
+    media_type: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.content)
+
+    def descriptor(self) -> dict[str, Any]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.content)}

@@ -1,0 +1,171 @@
+"""What a user is told of an image: the info JSON, and the lines that are printed.
+
+The first keys are those of Pants' own `docker_image`, so that what reads its JSON reads ours too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pants_plugin_minimg.bundler import jsonfile, oci
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.imagespec import ImageSpec, Name
+from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.text import text
+
+
+def load_packed(paths: Iterable[str]) -> list[dict[str, Any]]:
+    """What was said of each program when it was packed. Raises MinimgError MINIMG-E001."""
+    reports = []
+    for path in paths:
+        raw = jsonfile.load(path)
+        with jsonfile.reading(path):
+            reports.append(
+                {
+                    "content": str(raw["content"]),
+                    "outcome": str(raw["outcome"]),
+                    "reason": str(raw["reason"]),
+                    "plain": int(raw["plain"]),
+                    "packed": int(raw["packed"]),
+                }
+            )
+    return reports
+
+
+def programs(entries: list[Entry], packed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same by path: a content that is at two paths counts twice.
+
+    Raises MinimgError MINIMG-E001 for a content that the plan does not hold.
+    """
+    found = []
+    for report in packed:
+        paths = [
+            entry.path
+            for entry in entries
+            if entry.kind == "file" and entry.content == report["content"]
+        ]
+        if not paths:
+            raise MinimgError(
+                "MINIMG-E001", report["content"], "it was packed, and no path of the plan has it"
+            )
+        facts = {key: report[key] for key in ("outcome", "reason", "plain", "packed")}
+        found += [{"path": text(path), **facts} for path in paths]
+    return sorted(found, key=lambda program: str(program["path"]))
+
+
+def info(
+    spec: ImageSpec,
+    config: oci.Blob,
+    manifest: oci.Blob,
+    platform: dict[str, str],
+    layers: tuple[oci.Layer, ...],
+    packed: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """The info JSON. All sizes are bytes.
+
+    `size_on_disk` sums the files' sizes, `size_on_wire` what a first pull transfers: manifest,
+    config and compressed layers. `packed` is what `programs` gives.
+    """
+    saved = sum(program["plain"] - program["packed"] for program in packed)
+    image = {
+        "digest": manifest.digest,
+        "media_type": manifest.media_type,
+        "size": len(manifest.content),
+        "platform": platform,
+        "image_id": config.digest,
+        "layers": [
+            {
+                "digest": layer.digest,
+                "diff_id": layer.diff_id,
+                "size": layer.size,
+                "media_type": layer.media_type,
+            }
+            for layer in layers
+        ],
+        "size_on_disk": sum(layer.disk for layer in layers),
+        "size_on_wire": sum(layer.size for layer in layers)
+        + len(config.content)
+        + len(manifest.content),
+        "files": sum(layer.files for layer in layers),
+        "upx": {"saved": saved, "programs": packed},
+    }
+    return {
+        "version": 1,
+        "image_id": config.digest,
+        "registries": _registries(spec.names),
+        "artifact": spec.artifact,
+        "manifests": [image],
+        "log_lines": _lines(spec, image),
+    }
+
+
+def _registries(names: tuple[Name, ...]) -> list[dict[str, Any]]:
+    by_repository: dict[str, list[Name]] = {}
+    for name in names:
+        by_repository.setdefault(name.repository, []).append(name)
+    return [
+        {
+            "alias": None,
+            "address": None,
+            "repository": repository,
+            "tags": [
+                {
+                    "template": name.template,
+                    "tag": name.tag,
+                    "uses_local_alias": False,
+                    "name": name.name,
+                }
+                for name in tagged
+            ],
+        }
+        for repository, tagged in by_repository.items()
+    ]
+
+
+def _lines(spec: ImageSpec, image: dict[str, Any]) -> list[str]:
+    names = ", ".join(name.name for name in spec.names) or "an image without a name"
+    sizes = f"{_size(image['size_on_disk'])} on disk, {_size(image['size_on_wire'])} on the wire"
+    files, layers = _count(image["files"], "file"), _count(len(image["layers"]), "layer")
+    return [
+        f"{spec.artifact}: {names}",
+        f"  manifest {image['digest']}",
+        f"  image ID {image['image_id']}",
+        f"  {sizes}, {files} in {layers}",
+        *_upx_lines(image["upx"]),
+    ]
+
+
+def _upx_lines(upx: dict[str, Any]) -> list[str]:
+    packed = [program for program in upx["programs"] if program["outcome"] == "packed"]
+    lines = []
+    if packed:
+        each = ", ".join(
+            f"{program['path']} {_size(program['plain'])} to {_size(program['packed'])}"
+            for program in packed
+        )
+        lines.append(f"  UPX saved {_size(upx['saved'])} on disk: {each}")
+    for program in upx["programs"]:
+        if program["outcome"] == "refused":
+            lines.append(f"  {program['path']} stays as it is: {program['reason']}")
+        elif program["outcome"] == "broken":
+            lines.append(
+                f"  warning: {program['path']} stays as it is, UPX broke it: {program['reason']}"
+            )
+    return lines
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _size(count: int) -> str:
+    """`999 B`, `12.3 kB`, `4.56 MB`: three digits, decimal units."""
+    amount, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    if unit == "B":
+        return f"{count} B"
+    return f"{amount:.{2 if amount < 9.995 else 1 if amount < 99.95 else 0}f} {unit}"
