@@ -1,0 +1,123 @@
+"""Engine calls as Pants 2.17 takes them: `Get` and `MultiGet`, the types spelled out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pants.backend.python.util_rules.pex import PexRequest, VenvPex, VenvPexProcess
+from pants.core.goals.package import (
+    BuiltPackage,
+    EnvironmentAwarePackageRequest,
+    PackageFieldSet,
+)
+from pants.core.util_rules.environments import (
+    EnvironmentField,
+    EnvironmentsSubsystem,
+    EnvironmentTarget,
+)
+from pants.core.util_rules.system_binaries import SEARCH_PATHS, BinaryPathRequest, BinaryPaths
+from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.fs import (
+    AddPrefix,
+    CreateDigest,
+    Digest,
+    DigestContents,
+    DigestEntries,
+    MergeDigests,
+)
+from pants.engine.process import FallibleProcessResult
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.target import (
+    FieldSetsPerTarget,
+    FieldSetsPerTargetRequest,
+    HydratedSources,
+    HydrateSourcesRequest,
+    Target,
+    Targets,
+)
+
+from pants_plugin_minimg.engine._search_path import StandardSearchPath
+
+__all__ = [
+    "EnvironmentField",
+    "EnvironmentTarget",
+    "EnvironmentsSubsystem",
+    "StandardSearchPath",
+    "add_prefixes",
+    "build_packages",
+    "create_digests",
+    "create_venv",
+    "digest_contents_all",
+    "digest_entries_all",
+    "execute_all",
+    "find_program",
+    "hydrate_all",
+    "merge_all",
+    "package_field_sets",
+    "resolve_all",
+    "rules",
+]
+
+
+async def execute_all(processes: Sequence[VenvPexProcess]) -> tuple[FallibleProcessResult, ...]:
+    return await MultiGet(
+        Get(FallibleProcessResult, VenvPexProcess, process) for process in processes
+    )
+
+
+async def create_venv(request: PexRequest) -> VenvPex:
+    return await Get(VenvPex, PexRequest, request)
+
+
+async def create_digests(requests: Sequence[CreateDigest]) -> tuple[Digest, ...]:
+    return await MultiGet(Get(Digest, CreateDigest, request) for request in requests)
+
+
+async def merge_all(digests: Iterable[Digest]) -> Digest:
+    return await Get(Digest, MergeDigests(digests))
+
+
+async def add_prefixes(requests: Sequence[AddPrefix]) -> tuple[Digest, ...]:
+    return await MultiGet(Get(Digest, AddPrefix, request) for request in requests)
+
+
+async def digest_entries_all(digests: Sequence[Digest]) -> tuple[DigestEntries, ...]:
+    return await MultiGet(Get(DigestEntries, Digest, digest) for digest in digests)
+
+
+async def digest_contents_all(digests: Sequence[Digest]) -> tuple[DigestContents, ...]:
+    return await MultiGet(Get(DigestContents, Digest, digest) for digest in digests)
+
+
+async def resolve_all(requests: Sequence[UnparsedAddressInputs]) -> tuple[Targets, ...]:
+    return await MultiGet(Get(Targets, UnparsedAddressInputs, request) for request in requests)
+
+
+async def package_field_sets(targets: Sequence[Target]) -> FieldSetsPerTarget:
+    return await Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(PackageFieldSet, targets))
+
+
+async def build_packages(field_sets: Sequence[PackageFieldSet]) -> tuple[BuiltPackage, ...]:
+    """Each in the environment that its own target names."""
+    return await MultiGet(
+        Get(BuiltPackage, EnvironmentAwarePackageRequest(field_set)) for field_set in field_sets
+    )
+
+
+async def hydrate_all(requests: Sequence[HydrateSourcesRequest]) -> tuple[HydratedSources, ...]:
+    return await MultiGet(
+        Get(HydratedSources, HydrateSourcesRequest, request) for request in requests
+    )
+
+
+async def find_program(request: BinaryPathRequest) -> BinaryPaths:
+    return await Get(BinaryPaths, BinaryPathRequest, request)
+
+
+@rule
+async def standard_search_path() -> StandardSearchPath:
+    return StandardSearchPath(tuple(SEARCH_PATHS))
+
+
+def rules():  # type: ignore[no-untyped-def]
+    return collect_rules()

@@ -1,0 +1,149 @@
+"""Engine calls as Pants 2.29 and later take them: rules called by name."""
+
+# The Pants that this repository is checked with has none of these names; a test compares each of
+# them with tables made from the sources of the versions that do.
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pants.backend.python.util_rules.pex import (
+    PexRequest,
+    VenvPex,
+    VenvPexProcess,
+    create_venv_pex,
+)
+from pants.core.environments.subsystems import EnvironmentsSubsystem
+from pants.core.environments.target_types import EnvironmentField, EnvironmentTarget
+from pants.core.goals.package import (
+    BuiltPackage,
+    EnvironmentAwarePackageRequest,
+    PackageFieldSet,
+    environment_aware_package,
+)
+from pants.core.util_rules.system_binaries import (
+    BinaryPathRequest,
+    BinaryPaths,
+    SystemBinariesSubsystem,
+    find_binary,
+)
+from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.fs import (
+    AddPrefix,
+    CreateDigest,
+    Digest,
+    DigestContents,
+    DigestEntries,
+    MergeDigests,
+)
+from pants.engine.internals.graph import find_valid_field_sets, hydrate_sources, resolve_targets
+from pants.engine.intrinsics import (
+    add_prefix,
+    create_digest,
+    execute_process,
+    get_digest_contents,
+    get_digest_entries,
+    merge_digests,
+)
+from pants.engine.process import FallibleProcessResult
+from pants.engine.rules import collect_rules, concurrently, implicitly, rule
+from pants.engine.target import (
+    FieldSetsPerTarget,
+    FieldSetsPerTargetRequest,
+    HydratedSources,
+    HydrateSourcesRequest,
+    Target,
+    Targets,
+)
+
+from pants_plugin_minimg.engine._search_path import StandardSearchPath
+
+__all__ = [
+    "EnvironmentField",
+    "EnvironmentTarget",
+    "EnvironmentsSubsystem",
+    "StandardSearchPath",
+    "add_prefixes",
+    "build_packages",
+    "create_digests",
+    "create_venv",
+    "digest_contents_all",
+    "digest_entries_all",
+    "execute_all",
+    "find_program",
+    "hydrate_all",
+    "merge_all",
+    "package_field_sets",
+    "resolve_all",
+    "rules",
+]
+
+
+async def execute_all(processes: Sequence[VenvPexProcess]) -> tuple[FallibleProcessResult, ...]:
+    return await concurrently(
+        execute_process(**implicitly({process: VenvPexProcess})) for process in processes
+    )
+
+
+async def create_venv(request: PexRequest) -> VenvPex:
+    return await create_venv_pex(**implicitly({request: PexRequest}))
+
+
+async def create_digests(requests: Sequence[CreateDigest]) -> tuple[Digest, ...]:
+    return await concurrently(create_digest(request) for request in requests)
+
+
+async def merge_all(digests: Iterable[Digest]) -> Digest:
+    return await merge_digests(MergeDigests(digests))
+
+
+async def add_prefixes(requests: Sequence[AddPrefix]) -> tuple[Digest, ...]:
+    return await concurrently(add_prefix(request) for request in requests)
+
+
+async def digest_entries_all(digests: Sequence[Digest]) -> tuple[DigestEntries, ...]:
+    return await concurrently(get_digest_entries(digest) for digest in digests)
+
+
+async def digest_contents_all(digests: Sequence[Digest]) -> tuple[DigestContents, ...]:
+    return await concurrently(get_digest_contents(digest) for digest in digests)
+
+
+async def resolve_all(requests: Sequence[UnparsedAddressInputs]) -> tuple[Targets, ...]:
+    return await concurrently(
+        resolve_targets(**implicitly({request: UnparsedAddressInputs})) for request in requests
+    )
+
+
+async def package_field_sets(targets: Sequence[Target]) -> FieldSetsPerTarget:
+    return await find_valid_field_sets(
+        FieldSetsPerTargetRequest(PackageFieldSet, targets), **implicitly()
+    )
+
+
+async def build_packages(field_sets: Sequence[PackageFieldSet]) -> tuple[BuiltPackage, ...]:
+    """Each in the environment that its own target names."""
+    return await concurrently(
+        environment_aware_package(EnvironmentAwarePackageRequest(field_set))
+        for field_set in field_sets
+    )
+
+
+async def hydrate_all(requests: Sequence[HydrateSourcesRequest]) -> tuple[HydratedSources, ...]:
+    return await concurrently(hydrate_sources(request, **implicitly()) for request in requests)
+
+
+async def find_program(request: BinaryPathRequest) -> BinaryPaths:
+    return await find_binary(request, **implicitly())
+
+
+@rule
+async def standard_search_path(
+    system_binaries: SystemBinariesSubsystem.EnvironmentAware,
+) -> StandardSearchPath:
+    return StandardSearchPath(tuple(system_binaries.system_binary_paths))
+
+
+def rules():
+    return collect_rules()
