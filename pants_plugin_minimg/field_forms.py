@@ -1,0 +1,171 @@
+"""The forms that field values must have: what the BUILD text alone decides.
+
+Every function yields `(problem, remedy)` pairs, none for a value that is fine. Nothing here knows
+of Pants, so that each rule is one line of a test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+Complaint = tuple[str, str]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: docker/distribution, reference/regexp.go: path components and tags.
+_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*\Z")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_REPOSITORY_LIMIT = 255
+_NAME = r"[A-Za-z_][A-Za-z0-9_.-]*\$?"
+_USER = re.compile(rf"(?:[0-9]+|{_NAME})(?::(?:[0-9]+|{_NAME}))?\Z")
+_OWNER = re.compile(r"[0-9]+(?::[0-9]+)?\Z")
+_MODE = re.compile(r"0?[0-7]{3}\Z")
+_STICKY_MODE = re.compile(r"[01]?[0-7]{3}\Z")
+_PORT = re.compile(r"([0-9]+)(?:/(tcp|udp|sctp))?\Z")
+_SIGNAL = re.compile(r"(?:SIG[A-Z][A-Z0-9]*(?:[+-][0-9]+)?|[0-9]+)\Z")
+#: The kernel's (uid_t)-1 stands for "unchanged".
+_ID_LIMIT = 2**32 - 2
+
+INTERPOLATIONS = ("name", "directory", "parent_directory", "full_directory", "default_repository")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def path(value: str, what: str = "the path") -> Iterator[Complaint]:
+    """An absolute path of one file or folder in the image."""
+    remedy = "Write it from the root of the image, as in `/usr/bin/git`."
+    if not value.startswith("/"):
+        yield f"{what} {value!r} is not absolute", remedy
+    elif value.strip("/") == "":
+        yield f"{what} {value!r} is the root itself", remedy
+    elif value.endswith("/"):
+        yield f"{what} {value!r} ends in a slash", "Name the file or folder itself."
+    yield from _clean(value, what)
+
+
+def folder(value: str, what: str = "the folder") -> Iterator[Complaint]:
+    """An absolute folder; the root too."""
+    if not value.startswith("/"):
+        yield f"{what} {value!r} is not absolute", f"Write it from the root, as in `/{value}`."
+    yield from _clean(value, what)
+
+
+def glob(value: str) -> Iterator[Complaint]:
+    if not value.startswith("/"):
+        yield (
+            f"the glob {value!r} is not absolute",
+            "Globs match whole paths of the sysroot, as in `/usr/share/git-core/**`.",
+        )
+    yield from _clean(value, "the glob")
+
+
+def _clean(value: str, what: str) -> Iterator[Complaint]:
+    if {"..", "."} & set(value.split("/")):
+        yield f"{what} {value!r} holds `.` or `..`", "Write it out."
+    if _CONTROL.search(value):
+        yield f"{what} {value!r} holds a control character", "Take it out."
+
+
+def library(value: str) -> Iterator[Complaint]:
+    if not value.strip() or _CONTROL.search(value):
+        yield f"{value!r} is no name of a library", "Write it as in `libnss_dns.so.2`."
+
+
+def mode(value: str | None, what: str, sticky: bool = False) -> Iterator[Complaint]:
+    if value is not None and not (_STICKY_MODE if sticky else _MODE).match(value):
+        example = '"0755", or "1777" for a folder like /tmp' if sticky else '"0644"'
+        yield f"{what} has the mode {value!r}", f"Write three octal digits, as in {example}."
+
+
+def owner(value: str | None, what: str) -> Iterator[Complaint]:
+    if value is None:
+        return
+    if not _OWNER.match(value):
+        yield f"{what} has the owner {value!r}", 'Write numbers, as in "65532:65532".'
+    yield from _ids(value, what)
+
+
+def user(value: str) -> Iterator[Complaint]:
+    if not _USER.match(value):
+        yield (
+            f"{value!r} is neither `uid[:gid]` nor `name[:group]`",
+            'Write it as in "65532:65532", or as a name that the image\'s /etc/passwd has.',
+        )
+    yield from _ids(value, "it")
+
+
+def _ids(value: str, what: str) -> Iterator[Complaint]:
+    for part in value.split(":"):
+        if part.isascii() and part.isdigit() and int(part) > _ID_LIMIT:
+            yield f"{what} has the id {part}", f"The largest id is {_ID_LIMIT}."
+
+
+def directory(at: str, spec: str) -> Iterator[Complaint]:
+    """`"MODE"` or `"MODE UID:GID"`, for the folder `at`."""
+    yield from path(at)
+    mode_text, _, owner_text = spec.partition(" ")
+    yield from mode(mode_text, f"{at!r}", sticky=True)
+    yield from owner(owner_text.strip() or None, f"{at!r}")
+
+
+def port(value: str) -> Iterator[Complaint]:
+    match = _PORT.match(value)
+    if match is None or not 1 <= int(match.group(1)) <= 65535:
+        yield f"{value!r} is no port", 'Write a number from 1 to 65535, as in "8080" or "53/udp".'
+
+
+def stop_signal(value: str) -> Iterator[Complaint]:
+    if not _SIGNAL.match(value) or (value[:1] != "S" and not 1 <= int(value) <= 64):
+        yield f"{value!r} is no signal", 'Write its name or number, as in "SIGTERM" or "15".'
+
+
+def variable(name: str, value: str) -> Iterator[Complaint]:
+    if not name or "=" in name or re.search(r"\s", name) or _CONTROL.search(name):
+        yield f"{name!r} is no name of an environment variable", 'Write it as in "LANG".'
+    if "\0" in value:
+        yield f"the value of {name!r} holds a NUL", "Take it out."
+
+
+def label(name: str) -> Iterator[Complaint]:
+    if not name.strip() or _CONTROL.search(name):
+        yield f"{name!r} is no name of a label", 'Write it as in "org.example.team".'
+
+
+def arguments(values: Iterable[str], remedy: str) -> Iterator[Complaint]:
+    values = tuple(values)
+    if not values or not values[0]:
+        yield "names no program", remedy
+    for value in values:
+        if "\0" in value:
+            yield f"{value!r} holds a NUL", "Take it out."
+
+
+def template(value: str) -> Iterator[Complaint]:
+    """The placeholders of a repository or a tag; what they stand for is checked once known."""
+    for name in _PLACEHOLDER.findall(value):
+        if name not in INTERPOLATIONS:
+            known = ", ".join(f"{{{known}}}" for known in INTERPOLATIONS)
+            yield f"{value!r} has the placeholder {{{name}}}", f"There are {known}."
+    if re.search(r"[{}]", _PLACEHOLDER.sub("", value)):
+        yield f"{value!r} has a brace on its own", "Placeholders are written `{name}`."
+    if not _PLACEHOLDER.search(value) and not value.strip():
+        yield f"{value!r} is empty", "Leave the field out for its default."
+
+
+def tag(value: str) -> Iterator[Complaint]:
+    if not _TAG.match(value):
+        yield (
+            f"{value!r} is no tag",
+            "Up to 128 letters, digits, `_`, `.` and `-`, the first one a letter, digit or `_`.",
+        )
+
+
+def repository(value: str) -> Iterator[Complaint]:
+    """A repository without a registry: lower-case components, joined by slashes."""
+    bad = [part for part in value.split("/") if not _COMPONENT.match(part)]
+    if bad:
+        yield (
+            f"{value!r} is no repository, because of {bad[0]!r}",
+            "Components are lower-case letters and digits, joined by `.`, `_`, `__` or `-`.",
+        )
+    elif len(value) > _REPOSITORY_LIMIT:
+        yield f"{value!r} is longer than {_REPOSITORY_LIMIT} characters", "Shorten it."

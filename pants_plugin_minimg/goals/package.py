@@ -1,0 +1,246 @@
+"""`package` of a `minimal_docker_image`: the steps of an image, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pants.core.goals.package import (
+    BuiltPackage,
+    BuiltPackageArtifact,
+    OutputPathField,
+    PackageFieldSet,
+)
+from pants.engine.addresses import Address, UnparsedAddressInputs
+from pants.engine.fs import CreateDigest, Digest, FileEntry
+from pants.engine.rules import collect_rules, rule
+from pants.engine.unions import UnionRule
+from pants.util.logging import LogLevel
+
+from pants_plugin_minimg import engine
+from pants_plugin_minimg import target_types as fields
+from pants_plugin_minimg.subsystems.bundler import set_up_bundler
+from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
+from pants_plugin_minimg.subsystems.upx import UpxSubsystem
+from pants_plugin_minimg.util_rules import closure, compress, executables, image, layers, sysroots
+from pants_plugin_minimg.util_rules.names import ImageName, names
+
+#: The layers that are made of the sysroot's files; the third is the user's own.
+_OF_THE_SYSROOT = ("layers/1.json", "layers/2.json")
+_HOST_LINE = (
+    "Programs or libraries in it are this machine's own: another machine makes another image."
+)
+
+
+@dataclass(frozen=True)
+class MinimalDockerImageFieldSet(PackageFieldSet):
+    required_fields = (fields.BinaryField, fields.ExecutablesField, fields.ImageTagsField)
+
+    binary: fields.BinaryField
+    extra_binaries: fields.ExtraBinariesField
+    install_to: fields.InstallToField
+    executables: fields.ExecutablesField
+    include: fields.IncludeField
+    exclude: fields.ExcludeField
+    files: fields.FilesField
+    directories: fields.DirectoriesField
+    extra_libraries: fields.ExtraLibrariesField
+    allowed_missing: fields.AllowedMissingField
+    upx: fields.UpxField
+    upx_args: fields.UpxArgsField
+    entrypoint: fields.EntrypointField
+    cmd: fields.CmdField
+    env: fields.EnvField
+    workdir: fields.WorkdirField
+    user: fields.UserField
+    ports: fields.PortsField
+    volumes: fields.VolumesField
+    stop_signal: fields.StopSignalField
+    image_labels: fields.ImageLabelsField
+    repository: fields.RepositoryField
+    image_tags: fields.ImageTagsField
+    output_path: OutputPathField
+    environment: engine.EnvironmentField
+
+
+@dataclass(frozen=True)
+class BuiltMinimalImage(BuiltPackageArtifact):
+    """The tar of an image. `layout` is the digest of the OCI layout that it was made of."""
+
+    layout: Digest | None = None
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def create(
+        cls, relpath: str, made: image.Image, called: Sequence[ImageName], of_host: bool
+    ) -> BuiltMinimalImage:
+        return cls(
+            relpath=relpath,
+            extra_log_lines=(
+                *made.details["log_lines"],
+                *((_HOST_LINE,) if of_host else ()),
+            ),
+            layout=made.layout,
+            names=tuple(name.to_json()["name"] for name in called),
+        )
+
+
+def wishes(field_set: MinimalDockerImageFieldSet) -> Iterator[executables.Wish]:
+    """What the image wants of other targets, one wish an address."""
+    own = str(field_set.address)
+    if field_set.binary.value is not None:
+        yield executables.Wish(
+            own,
+            field_set.binary.alias,
+            field_set.binary.to_unparsed_address_inputs(),
+            "program",
+            primary=True,
+        )
+    for address in field_set.extra_binaries.value or ():
+        yield executables.Wish(
+            own,
+            field_set.extra_binaries.alias,
+            _one(field_set.extra_binaries, address, field_set.address),
+            "program",
+        )
+    for path, file in field_set.files.items():
+        yield executables.Wish(
+            own,
+            field_set.files.alias,
+            field_set.files.inputs_of(file),
+            "file",
+            path=path,
+            mode=file.mode,
+            owner=file.owner,
+        )
+
+
+def _one(field: fields.ExtraBinariesField, address: str, owner: Address) -> UnparsedAddressInputs:
+    return UnparsedAddressInputs(
+        (address,),
+        owning_address=owner,
+        description_of_origin=f"the `{field.alias}` field from the target {owner}",
+    )
+
+
+def plan_request(
+    field_set: MinimalDockerImageFieldSet, trees: Sequence[executables.Tree]
+) -> dict[str, Any]:
+    """What `plan` reads: all that decides which files are in the image."""
+    return {
+        "version": 1,
+        "address": str(field_set.address),
+        "sysroot": {"kind": "host"},
+        "trees": executables.request_entries(trees),
+        "install_to": field_set.install_to.value,
+        "executables": field_set.executables.value or (),
+        "include": field_set.include.value or (),
+        "exclude": field_set.exclude.value or (),
+        "directories": dict(field_set.directories.value or {}),
+        "extra_libraries": field_set.extra_libraries.value or (),
+        "allowed_missing": field_set.allowed_missing.value or (),
+        "env": dict(field_set.env.value or {}),
+        "pack": field_set.upx.value,
+        "entrypoint": field_set.entrypoint.value or (),
+        "cmd": field_set.cmd.value or (),
+        "user": field_set.user.value,
+        "workdir": field_set.workdir.value,
+    }
+
+
+def image_request(
+    field_set: MinimalDockerImageFieldSet, called: Sequence[ImageName], artifact: str
+) -> dict[str, Any]:
+    """What `image` reads: the names, and the config of the container."""
+    return {
+        "version": 1,
+        "artifact": artifact,
+        "names": [name.to_json() for name in called],
+        "config": {
+            "entrypoint": field_set.entrypoint.value or (),
+            "cmd": field_set.cmd.value or (),
+            "env": dict(field_set.env.value or {}),
+            "workdir": field_set.workdir.value,
+            "user": field_set.user.value,
+            "ports": [_port(port) for port in field_set.ports.value or ()],
+            "volumes": field_set.volumes.value or (),
+            "stop_signal": field_set.stop_signal.value,
+            "labels": dict(field_set.image_labels.value or {}),
+        },
+    }
+
+
+def _port(value: str) -> str:
+    return value if "/" in value else f"{value}/tcp"
+
+
+def artifact_paths(output_path: OutputPathField) -> tuple[str, str]:
+    """The tar and the JSON beside it. A path that the user gave is the tar's."""
+    tar = output_path.value_or_default(file_ending="tar")
+    stem = tar[: -len(".tar")] if tar.endswith(".tar") else tar
+    return tar, f"{stem}.docker-info.json"
+
+
+def of_the_host(planned: closure.Planned) -> bool:
+    return any(layer["projection"] in _OF_THE_SYSROOT for layer in planned.steps["layers"])
+
+
+@rule(desc="Build a minimal image", level=LogLevel.DEBUG)
+async def package_minimal_docker_image(
+    field_set: MinimalDockerImageFieldSet,
+    options: MinimgSubsystem,
+    upx: UpxSubsystem,
+    host: sysroots.HostAccess,
+    search_path: engine.StandardSearchPath,
+) -> BuiltPackage:
+    address = str(field_set.address)
+    called = names(
+        field_set.address,
+        field_set.repository.value,
+        field_set.image_tags.value,
+        options.default_repository,
+    )
+    host.check(address)
+    bundler = await set_up_bundler()
+    trees = await executables.trees(tuple(wishes(field_set)))
+    sweep = await sysroots.sweep(bundler)
+    planned = await closure.plan_on_host(
+        bundler,
+        sweep,
+        plan_request(field_set, trees),
+        [tree.digest for tree in trees],
+        f"Find what {address} consists of",
+    )
+    packed = compress.NOTHING_PACKED
+    if planned.steps["pack"]:
+        tool = await compress.find_upx(bundler, sweep, search_path, address)
+        arguments = field_set.upx_args.value if field_set.upx_args.value is not None else upx.args
+        packed = await compress.pack(bundler, planned, tool, arguments)
+    written = await layers.layers(bundler, planned, packed, address)
+    tar_path, info_path = artifact_paths(field_set.output_path)
+    made = await image.assemble(
+        bundler, image_request(field_set, called, tar_path), planned, packed, written
+    )
+    tar = await image.tar(bundler, made)
+    products = await engine.create_digests(
+        [
+            CreateDigest(
+                [
+                    FileEntry(tar_path, tar.file_digest),
+                    FileEntry(info_path, made.info.file_digest),
+                ]
+            )
+        ]
+    )
+    return BuiltPackage(
+        products[0],
+        (
+            BuiltMinimalImage.create(tar_path, made, called, of_the_host(planned)),
+            BuiltPackageArtifact(info_path),
+        ),
+    )
+
+
+def rules():  # type: ignore[no-untyped-def]
+    return [*collect_rules(), UnionRule(PackageFieldSet, MinimalDockerImageFieldSet)]

@@ -1,0 +1,90 @@
+"""`run` of a `minimal_docker_image`: load it into the machine's container engine and start it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, fields
+
+from pants.core.goals.run import RunFieldSet, RunInSandboxBehavior, RunRequest
+from pants.engine.fs import CreateDigest, FileContent
+from pants.engine.rules import collect_rules, rule
+from pants.util.logging import LogLevel
+
+from pants_plugin_minimg import engine
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerImageFieldSet
+
+_SCRIPT = "minimg_run.sh"
+#: Tried in this order; the first that answers is taken.
+ENGINES = ("docker", "podman")
+
+
+@dataclass(frozen=True)
+class MinimalDockerImageRunFieldSet(MinimalDockerImageFieldSet, RunFieldSet):
+    run_in_sandbox_behavior = RunInSandboxBehavior.NOT_SUPPORTED
+
+    def to_package(self) -> MinimalDockerImageFieldSet:
+        return MinimalDockerImageFieldSet(
+            **{field.name: getattr(self, field.name) for field in fields(self)}
+        )
+
+
+def run_script(address: str, tar: str, name: str) -> str:
+    """A shell script that is started beside the tar, with the container's arguments as its own.
+
+    The engine is looked for when it runs: an image can be built where none is.
+    """
+    missing = MinimgError(
+        "MINIMG-E021",
+        address,
+        f"neither {' nor '.join(ENGINES)} is there to run the image with",
+        "Install one of them, and have its folder on `PATH`.",
+    )
+    silent = MinimgError(
+        "MINIMG-E021", address, "no container engine answers", "Start it, or run as its user."
+    )
+    return f"""\
+here=$(dirname -- "$0")
+engine=
+answers=
+for candidate in {" ".join(ENGINES)}; do
+    command -v "$candidate" >/dev/null 2>&1 || continue
+    if answer=$("$candidate" info 2>&1 >/dev/null); then
+        engine=$candidate
+        break
+    fi
+    answers="$answers
+$candidate info: $answer"
+done
+if [ -z "$engine" ]; then
+    if [ -z "$answers" ]; then
+        printf '%s\\n' {shlex.quote(str(missing))} >&2
+    else
+        printf '%s%s\\n' {shlex.quote(str(silent))} "$answers" >&2
+    fi
+    exit 1
+fi
+"$engine" load --quiet --input "$here"/{shlex.quote(tar)} >/dev/null || exit 1
+terminal=
+if [ -t 0 ] && [ -t 1 ]; then
+    terminal=-t
+fi
+exec "$engine" run --rm -i $terminal --pull=never {shlex.quote(name)} "$@"
+"""
+
+
+@rule(desc="Get an image ready to run", level=LogLevel.DEBUG)
+async def run_minimal_docker_image(field_set: MinimalDockerImageRunFieldSet) -> RunRequest:
+    built = await engine.build_packages([field_set.to_package()])
+    tar = next(a for a in built[0].artifacts if isinstance(a, BuiltMinimalImage))
+    assert tar.relpath is not None
+    script = run_script(str(field_set.address), tar.relpath, tar.names[0])
+    scripts = await engine.create_digests([CreateDigest([FileContent(_SCRIPT, script.encode())])])
+    return RunRequest(
+        digest=await engine.merge_all((built[0].digest, *scripts)),
+        args=("/bin/sh", f"{{chroot}}/{_SCRIPT}"),
+    )
+
+
+def rules():  # type: ignore[no-untyped-def]
+    return [*collect_rules(), *MinimalDockerImageRunFieldSet.rules()]

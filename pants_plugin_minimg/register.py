@@ -1,0 +1,32 @@
+"""What Pants loads: `backend_packages = ["pants_plugin_minimg"]`."""
+
+from __future__ import annotations
+
+from pants.backend.python.util_rules import pex
+from pants.build_graph.build_file_aliases import BuildFileAliases
+
+from pants_plugin_minimg import engine
+from pants_plugin_minimg.goals import package, run
+from pants_plugin_minimg.subsystems import minimg, upx
+from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget
+from pants_plugin_minimg.util_rules import sysroots
+
+
+def rules():  # type: ignore[no-untyped-def]
+    return [
+        *pex.rules(),
+        *engine.rules(),
+        *minimg.rules(),
+        *upx.rules(),
+        *sysroots.rules(),
+        *package.rules(),
+        *run.rules(),
+    ]
+
+
+def target_types():  # type: ignore[no-untyped-def]
+    return [MinimalDockerImageTarget]
+
+
+def build_file_aliases() -> BuildFileAliases:
+    return BuildFileAliases(objects={"image_file": ImageFile})

@@ -1,0 +1,40 @@
+"""The options of `[minimg-upx]`, and what to say where there is no UPX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pants.option.option_types import ArgsListOption
+from pants.option.subsystem import Subsystem
+
+from pants_plugin_minimg.bundler.errors import MinimgError
+
+HOW_TO_GET_IT = (
+    "Install a UPX from 4.2 up to, not including, 5: Debian's package `upx-ucl` (4.2.4 in trixie, "
+    "4.2.2 in bookworm-backports), Ubuntu's `upx-ucl` from 24.04 on; or set `upx=False`"
+)
+
+
+class UpxSubsystem(Subsystem):
+    options_scope = "minimg-upx"
+    name = "UPX"
+    help = "How `minimal_docker_image` targets with `upx=True` pack their programs."
+
+    args = ArgsListOption(
+        example="--best",
+        default=["--lzma"],
+        extra_help="An image's own `upx_args` are taken in their place.",
+    )
+
+
+def missing(address: str, folders: Iterable[str]) -> MinimgError:
+    return MinimgError(
+        "MINIMG-E017",
+        address,
+        f"`upx=True`, and this machine has no `upx` in {', '.join(folders)}",
+        f"{HOW_TO_GET_IT}.",
+    )
+
+
+def rules():  # type: ignore[no-untyped-def]
+    return [*UpxSubsystem.rules()]

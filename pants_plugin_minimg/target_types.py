@@ -1,0 +1,653 @@
+"""The `minimal_docker_image` target: its fields, and what their values must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Optional, Union
+
+from pants.core.goals.package import OutputPathField
+from pants.engine.addresses import Address, UnparsedAddressInputs
+from pants.engine.target import (
+    COMMON_TARGET_FIELDS,
+    BoolField,
+    Dependencies,
+    DictStringToStringField,
+    Field,
+    InvalidFieldException,
+    InvalidFieldTypeException,
+    SpecialCasedDependencies,
+    StringField,
+    StringSequenceField,
+    Target,
+)
+from pants.util.frozendict import FrozenDict
+from pants.util.strutil import help_text
+
+from pants_plugin_minimg import field_forms as forms
+from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.engine import EnvironmentField
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A value of `files` that says more than an address: `image_file(":config", mode="0640")`.
+
+    `mode` is octal; without it the file is 0755 or 0644, by its executable bit. `owner` is
+    `uid[:gid]` in numbers; without it root owns the file.
+    """
+
+    address: str
+    mode: str | None = None
+    owner: str | None = None
+
+
+#: Pants evaluates the hints of `compute_value` for its help, on CPython 3.9 too.
+_Address = Optional[str]
+_Files = Optional[dict[str, Union[str, ImageFile]]]
+_FrozenFiles = Optional[FrozenDict[str, Union[str, ImageFile]]]
+
+
+class Checked:
+    """Mixed into a field: `complaints` are the `(problem, remedy)` pairs of a value of its type."""
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        raise NotImplementedError()
+
+
+# -- Contents ------------------------------------------------------------------------------------
+
+
+class BinaryField(SpecialCasedDependencies):
+    alias = "binary"
+    value: str | None  # type: ignore[assignment]
+    help = help_text(
+        """
+        The address of the target that builds the program of the image.
+
+        Anything that Pants can package (a `go_binary`, an `archive`, …) and anything that
+        generates files (a `shell_command`, an `adhoc_tool`, a `file`):
+
+            shell_command(
+                name="server",
+                command="cc -o server server.c",
+                tools=["cc", "as", "ld"],
+                execution_dependencies=[":sources"],
+                output_files=["server"],
+            )
+
+            minimal_docker_image(name="image", binary=":server")
+
+        If it builds one file, that is the program. If it builds several, the ELF files and the
+        scripts with the executable bit are programs, and the rest goes along: all of them into
+        `install_to`, by their paths relative to the folder of the BUILD file (of what Pants
+        packages: relative to the folder that holds them all). A tar or zip is unpacked first.
+
+        The program is what the container starts, unless `entrypoint` says otherwise. Its
+        libraries, its loader or its interpreter come along by themselves.
+
+        A `pex_binary` cannot be put into an image yet: it needs a whole Python beside it.
+        """
+    )
+
+    @classmethod
+    def compute_value(  # type: ignore[override]
+        cls, raw_value: _Address, address: Address
+    ) -> _Address:
+        if raw_value is not None and not isinstance(raw_value, str):
+            raise InvalidFieldTypeException(
+                address, cls.alias, raw_value, expected_type="an address (a string)"
+            )
+        return raw_value
+
+    def to_unparsed_address_inputs(self) -> UnparsedAddressInputs:
+        return _inputs(self, () if self.value is None else (self.value,))
+
+
+class ExtraBinariesField(SpecialCasedDependencies):
+    alias = "extra_binaries"
+    help = help_text(
+        """
+        Addresses of further targets that build programs, as `binary` takes one.
+
+            minimal_docker_image(
+                name="image",
+                binary=":server",
+                extra_binaries=[":healthcheck", "//tools:migrate"],
+            )
+        """
+    )
+
+
+class InstallToField(StringField, Checked):
+    alias = "install_to"
+    default = "/"
+    value: str
+    help = help_text(
+        """
+        The folder of the image that the files of `binary` and `extra_binaries` are put into.
+
+            minimal_docker_image(name="image", binary=":server", install_to="/usr/local/bin")
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        return forms.folder(self.value)
+
+
+class _PathsField(StringSequenceField, Checked):
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            yield from forms.path(value)
+
+
+class _GlobsField(StringSequenceField, Checked):
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            yield from forms.glob(value)
+
+
+class _LibrariesField(StringSequenceField, Checked):
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            yield from forms.library(value)
+
+
+class ExecutablesField(_PathsField):
+    alias = "executables"
+    help = help_text(
+        """
+        Paths of programs in the sysroot (this machine's own files) to put into the image, at the
+        same place, with everything that they need to start.
+
+            minimal_docker_image(
+                name="hlint_image",
+                executables=["/usr/bin/hlint", "/usr/bin/git"],
+                entrypoint=["/usr/bin/hlint"],
+            )
+        """
+    )
+
+
+class IncludeField(_GlobsField):
+    alias = "include"
+    help = help_text(
+        """
+        Globs over the sysroot: what matches is put into the image at the same place, a folder with
+        all that is in it. Of ELF files among it the libraries come along.
+
+        `*`, `?` and `[…]` match inside one component of a path, `**` any number of components.
+
+            minimal_docker_image(
+                name="image",
+                executables=["/usr/bin/git"],
+                include=["/usr/share/git-core/templates", "/usr/lib/git-core/git-remote-http*"],
+            )
+        """
+    )
+
+
+class ExcludeField(_GlobsField):
+    alias = "exclude"
+    help = help_text(
+        """
+        Globs of what to leave out of what `include` and the targets of `binary` and
+        `extra_binaries` bring. Taking away what a program needs to start is an error.
+
+            minimal_docker_image(
+                name="image",
+                executables=["/usr/bin/git"],
+                include=["/usr/share/git-core"],
+                exclude=["/usr/share/git-core/contrib/**"],
+            )
+        """
+    )
+
+
+class FilesField(SpecialCasedDependencies, Checked):
+    alias = "files"
+    value: FrozenDict[str, str | ImageFile] | None  # type: ignore[assignment]
+    help = help_text(
+        """
+        Files that the build makes or the repository holds, by their paths in the image. A value
+        is the address of a target, or an `image_file` with a mode and an owner in numbers.
+
+            file(name="config", source="app.toml")
+
+            minimal_docker_image(
+                name="image",
+                binary=":server",
+                files={
+                    "/etc/app.toml": ":config",
+                    "/etc/secret.toml": image_file(":config", mode="0640", owner="0:65532"),
+                },
+            )
+
+        A target with one file puts it at the path. One with several makes a folder of the path,
+        with the files below it, relative to the folder of the BUILD file.
+        """
+    )
+
+    @classmethod
+    def compute_value(  # type: ignore[override]
+        cls, raw_value: _Files, address: Address
+    ) -> _FrozenFiles:
+        if raw_value is None:
+            return None
+        if not isinstance(raw_value, Mapping) or not all(
+            isinstance(path, str) and _is_file_value(value) for path, value in raw_value.items()
+        ):
+            raise InvalidFieldTypeException(
+                address,
+                cls.alias,
+                raw_value,
+                expected_type="a dictionary of paths to addresses or `image_file` objects",
+            )
+        return FrozenDict(raw_value)
+
+    def items(self) -> tuple[tuple[str, ImageFile], ...]:
+        return tuple(
+            (path, ImageFile(value) if isinstance(value, str) else value)
+            for path, value in (self.value or {}).items()
+        )
+
+    def inputs_of(self, file: ImageFile) -> UnparsedAddressInputs:
+        return _inputs(self, (file.address,))
+
+    def to_unparsed_address_inputs(self) -> UnparsedAddressInputs:
+        return _inputs(self, tuple(dict.fromkeys(file.address for _, file in self.items())))
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for path, file in self.items():
+            yield from forms.path(path)
+            yield from forms.mode(file.mode, f"{path!r}")
+            yield from forms.owner(file.owner, f"{path!r}")
+
+
+def _is_file_value(value: object) -> bool:
+    if not isinstance(value, ImageFile):
+        return isinstance(value, str)
+    return isinstance(value.address, str) and all(
+        part is None or isinstance(part, str) for part in (value.mode, value.owner)
+    )
+
+
+def _inputs(field: SpecialCasedDependencies, values: tuple[str, ...]) -> UnparsedAddressInputs:
+    return UnparsedAddressInputs(
+        values,
+        owning_address=field.address,
+        description_of_origin=f"the `{field.alias}` field from the target {field.address}",
+    )
+
+
+class DirectoriesField(DictStringToStringField, Checked):
+    alias = "directories"
+    help = help_text(
+        """
+        Folders to make, by their paths, with a mode in octal and an owner in numbers (root, if
+        left out).
+
+            minimal_docker_image(
+                name="image",
+                binary=":server",
+                directories={"/data": "0750 65532:65532", "/tmp": "1777"},
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for path, spec in (self.value or {}).items():
+            yield from forms.directory(path, spec)
+
+
+# -- Closure -------------------------------------------------------------------------------------
+
+
+class ExtraLibrariesField(_LibrariesField):
+    alias = "extra_libraries"
+    help = help_text(
+        """
+        Names of libraries that the programs load while they run (by `dlopen`), which no file of
+        theirs says. They are looked for as the programs' own loader does.
+
+            minimal_docker_image(
+                name="image", binary=":server", extra_libraries=["libnss_dns.so.2"]
+            )
+        """
+    )
+
+
+class AllowedMissingField(_LibrariesField):
+    alias = "allowed_missing"
+    help = help_text(
+        """
+        Names of libraries that may be missing: a program asks for them, and they are never used.
+
+            minimal_docker_image(name="image", binary=":server", allowed_missing=["libcuda.so.1"])
+        """
+    )
+
+
+# -- Compression ---------------------------------------------------------------------------------
+
+
+class UpxField(BoolField):
+    alias = "upx"
+    default = False
+    help = help_text(
+        """
+        Whether to pack the programs (never the libraries) with UPX.
+
+        The machine's own `upx` does it, from version 4.2 up to, not including, 5. Every packed
+        program is unpacked again and compared; one that UPX refuses or breaks stays as it is, and
+        a line says so.
+
+            minimal_docker_image(name="image", executables=["/usr/bin/hlint"], upx=True)
+        """
+    )
+
+
+class UpxArgsField(StringSequenceField, Checked):
+    alias = "upx_args"
+    help = help_text(
+        """
+        The arguments of UPX, in place of those of the option `[minimg-upx].args`.
+
+            minimal_docker_image(name="image", binary=":server", upx=True, upx_args=["--best"])
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            if not value.startswith("-"):
+                yield f"{value!r} is no option of UPX", 'Write options, as in "--best".'
+
+
+# -- Process -------------------------------------------------------------------------------------
+
+
+class EntrypointField(StringSequenceField, Checked):
+    alias = "entrypoint"
+    help = help_text(
+        """
+        The program that the container starts, by its path in the image, and its first arguments.
+        By default the program of `binary`, or the only one of `executables`.
+
+            minimal_docker_image(
+                name="image",
+                executables=["/usr/bin/git"],
+                entrypoint=["/usr/bin/git", "--no-pager"],
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        if self.value is None:
+            return iter(())
+        return forms.arguments(self.value, "Leave it out to start the program of `binary`.")
+
+
+class CmdField(StringSequenceField, Checked):
+    alias = "cmd"
+    help = help_text(
+        """
+        The arguments that `entrypoint` gets when `docker run` gives none.
+
+            minimal_docker_image(name="image", binary=":server", cmd=["--port", "8080"])
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            if "\0" in value:
+                yield f"{value!r} holds a NUL", "Take it out."
+
+
+class EnvField(DictStringToStringField, Checked):
+    alias = "env"
+    help = help_text(
+        """
+        Environment variables of the container. `PATH` is docker's default unless it is given.
+        `LD_LIBRARY_PATH` counts when libraries are looked for.
+
+            minimal_docker_image(name="image", binary=":server", env={"LANG": "C.UTF-8"})
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for name, value in (self.value or {}).items():
+            yield from forms.variable(name, value)
+
+
+class WorkdirField(StringField, Checked):
+    alias = "workdir"
+    help = help_text(
+        """
+        The folder that the container starts in.
+
+            minimal_docker_image(name="image", binary=":server", workdir="/work")
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        return forms.folder(self.value) if self.value is not None else iter(())
+
+
+class UserField(StringField, Checked):
+    alias = "user"
+    default = "65532:65532"
+    value: str
+    help = help_text(
+        """
+        The user that the container runs as: `uid:gid` in numbers, or names that the image's
+        `/etc/passwd` and `/etc/group` have. By default nobody in particular, and not root. A lone
+        `uid` runs with the group 0.
+
+            minimal_docker_image(name="image", binary=":server", user="1000:1000")
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        return forms.user(self.value)
+
+
+class PortsField(StringSequenceField, Checked):
+    alias = "ports"
+    help = help_text(
+        """
+        The ports that the container listens on: information for those who run it.
+
+            minimal_docker_image(name="image", binary=":server", ports=["8080", "53/udp"])
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            yield from forms.port(value)
+
+
+class VolumesField(_PathsField):
+    alias = "volumes"
+    help = help_text(
+        """
+        Folders of the image that are volumes of the container.
+
+            minimal_docker_image(name="image", binary=":server", volumes=["/data"])
+        """
+    )
+
+
+class StopSignalField(StringField, Checked):
+    alias = "stop_signal"
+    help = help_text(
+        """
+        The signal that asks the container to end. By default the engine's, which is SIGTERM.
+
+            minimal_docker_image(name="image", binary=":server", stop_signal="SIGINT")
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        return forms.stop_signal(self.value) if self.value is not None else iter(())
+
+
+class ImageLabelsField(DictStringToStringField, Checked):
+    alias = "image_labels"
+    help = help_text(
+        """
+        Labels of the image.
+
+            minimal_docker_image(
+                name="image", binary=":server", image_labels={"org.example.team": "build"}
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for name in self.value or {}:
+            yield from forms.label(name)
+
+
+# -- Naming --------------------------------------------------------------------------------------
+
+
+class RepositoryField(StringField, Checked):
+    alias = "repository"
+    help = help_text(
+        """
+        The repository of the image, without a registry. By default that of the option
+        `[minimg].default_repository`. Upper-case letters become lower-case.
+
+        Placeholders: `{name}` is the target's name, `{full_directory}` the folder of its BUILD
+        file, `{directory}` the last component of that, `{parent_directory}` the one before, and
+        `{default_repository}` the value of the option.
+
+            minimal_docker_image(name="image", binary=":server", repository="tools/{name}")
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        return forms.template(self.value) if self.value is not None else iter(())
+
+
+class ImageTagsField(StringSequenceField, Checked):
+    alias = "image_tags"
+    default = ("latest",)
+    value: tuple[str, ...]
+    help = help_text(
+        """
+        The tags of the image, with the placeholders of `repository`.
+
+            minimal_docker_image(name="image", binary=":server", image_tags=["1.2", "latest"])
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        if not self.value:
+            yield "is empty", "Leave it out for `latest`."
+        for value in self.value:
+            yield from (forms.template(value) if "{" in value else forms.tag(value))
+
+
+class ImageDependenciesField(Dependencies):
+    help = help_text(
+        """
+        Further targets that a change of the image may come from. None of them is put into the
+        image: `binary`, `extra_binaries` and `files` do that, and are dependencies by themselves.
+
+            minimal_docker_image(name="image", binary=":server", dependencies=[":notes"])
+        """
+    )
+
+
+class MinimalDockerImageTarget(Target):
+    alias = "minimal_docker_image"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        ImageDependenciesField,
+        BinaryField,
+        ExtraBinariesField,
+        InstallToField,
+        ExecutablesField,
+        IncludeField,
+        ExcludeField,
+        FilesField,
+        DirectoriesField,
+        ExtraLibrariesField,
+        AllowedMissingField,
+        UpxField,
+        UpxArgsField,
+        EntrypointField,
+        CmdField,
+        EnvField,
+        WorkdirField,
+        UserField,
+        PortsField,
+        VolumesField,
+        StopSignalField,
+        ImageLabelsField,
+        RepositoryField,
+        ImageTagsField,
+        OutputPathField,
+        EnvironmentField,
+    )
+    help = help_text(
+        """
+        A container image of a program and what it needs to start, and nothing else: its loader,
+        its libraries, its interpreter. No Dockerfile, no base image, no daemon.
+
+            minimal_docker_image(
+                name="image",
+                binary=":server",                # a target that builds a program
+                executables=["/usr/bin/git"],    # and programs of this machine
+                files={"/etc/app.toml": ":config"},
+                upx=True,
+                env={"LANG": "C.UTF-8"},
+            )
+
+        `package` writes a tar that docker, podman, skopeo and containerd load, and a JSON beside
+        it with the digests, names and sizes. `run` loads the image into docker or podman and
+        starts it, with the arguments after `--`.
+        """
+    )
+
+    def validate(self) -> None:
+        super().validate()
+        problems = list(field_problems(self))
+        problems += target_problems(self)
+        if problems:
+            raise InvalidFieldException(str(Problems(problems)))
+
+
+#: Fields of which at least one must say what the image is for.
+PROGRAM_FIELDS: tuple[type[Field], ...] = (BinaryField, ExtraBinariesField, ExecutablesField)
+
+
+def field_problems(target: Target) -> Iterator[MinimgError]:
+    """What is wrong with the value of each field by itself."""
+    for field in target.field_values.values():
+        if isinstance(field, Checked):
+            assert isinstance(field, Field)
+            for problem, remedy in field.complaints():
+                yield MinimgError(
+                    "MINIMG-E018", str(target.address), f"`{field.alias}`: {problem}", remedy
+                )
+
+
+def target_problems(target: Target) -> Iterable[MinimgError]:
+    """What is wrong between fields."""
+    address = str(target.address)
+    if not any(target[field].value for field in PROGRAM_FIELDS):
+        yield MinimgError(
+            "MINIMG-E016",
+            address,
+            "the image has no program",
+            'Set `binary` to a target that builds one, or `executables`, as in ["/usr/bin/git"].',
+        )
+    if target[UpxArgsField].value is not None and not target[UpxField].value:
+        yield MinimgError(
+            "MINIMG-E018",
+            address,
+            "`upx_args` is set without `upx=True`",
+            "Set `upx=True`, or take `upx_args` away.",
+        )

@@ -1,0 +1,141 @@
+"""From the wishes of an image to its plan: the one step that reads the sysroot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pants.engine.fs import CreateDigest, Digest, DigestEntries, FileContent, FileEntry
+from pants.engine.process import ProcessCacheScope
+from pants.util.logging import LogLevel
+
+from pants_plugin_minimg import engine
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.subsystems.bundler import Bundler, BundlerError, process, run_all
+
+#: A host that is at rest takes one round; more mean that something keeps writing to it.
+_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The output of `plan`: its files by their paths, and what steps.json says."""
+
+    files: Mapping[str, FileEntry]
+    steps: Mapping[str, Any]
+
+    def renamed(self, names: Mapping[str, str], *, executable: bool = False) -> CreateDigest:
+        """Some of the files, each at the path that it is a value for; no bytes are copied."""
+        return CreateDigest(
+            FileEntry(new, self.files[old].file_digest, executable) for old, new in names.items()
+        )
+
+
+def files_below(entries: DigestEntries, folder: str) -> dict[str, FileEntry]:
+    """The files of a tree below `folder`, by the rest of their paths."""
+    return {
+        entry.path[len(folder) + 1 :]: entry
+        for entry in entries
+        if isinstance(entry, FileEntry) and entry.path.startswith(f"{folder}/")
+    }
+
+
+def document(path: str, content: Any) -> FileContent:
+    return FileContent(path, (json.dumps(content, indent=1, sort_keys=False) + "\n").encode())
+
+
+async def read_json(files: Sequence[FileEntry]) -> tuple[Any, ...]:
+    """The parsed files, without loading anything that lies beside them."""
+    digests = await engine.create_digests([CreateDigest([entry]) for entry in files])
+    contents = await engine.digest_contents_all(digests)
+    return tuple(json.loads(content[0].content) for content in contents)
+
+
+async def _run_plan(bundler: Bundler, inputs: Digest, again: bool, description: str) -> Digest:
+    outputs = await run_all(
+        [
+            process(
+                bundler,
+                (
+                    "plan",
+                    "--request=request.json",
+                    "--sweep=sweep.json",
+                    "--out=out",
+                    *(("--outside=outside.json",) if again else ()),
+                ),
+                description=description,
+                inputs=inputs,
+                output_directories=("out",),
+                level=LogLevel.INFO,
+            )
+        ]
+    )
+    return outputs[0]
+
+
+async def _look_again(bundler: Bundler, consulted: FileEntry) -> FileEntry:
+    """The state of what a plan read outside the sweep, as it is in this run of Pants."""
+    digests = await engine.create_digests(
+        [CreateDigest([FileEntry("consulted.json", consulted.file_digest)])]
+    )
+    outputs = await run_all(
+        [
+            process(
+                bundler,
+                ("stat", "--consulted=consulted.json", "--out=outside.json"),
+                description="Look again at files of this machine that an image was made of",
+                inputs=digests[0],
+                output_files=("outside.json",),
+                scope=ProcessCacheScope.PER_SESSION,
+            )
+        ]
+    )
+    entries = await engine.digest_entries_all(outputs)
+    (outside,) = [entry for entry in entries[0] if isinstance(entry, FileEntry)]
+    return outside
+
+
+async def plan_on_host(
+    bundler: Bundler,
+    sweep: Digest,
+    request: Mapping[str, Any],
+    trees: Sequence[Digest],
+    description: str,
+) -> Planned:
+    """The plan, true for the host as it is now.
+
+    A plan from the cache may be of another day: what it consulted outside the swept folders is
+    looked at again, and when that differs, its present state goes into the key of the next try.
+    Raises BundlerError MINIMG-E022 when the host does not come to rest.
+    """
+    asked = await engine.create_digests((CreateDigest([document("request.json", request)]),))
+    inputs = await engine.merge_all((*asked, sweep, *trees))
+    known: FileEntry | None = None
+    for _ in range(_ROUNDS):
+        everything = inputs
+        if known is not None:
+            state = await engine.create_digests(
+                [CreateDigest([FileEntry("outside.json", known.file_digest)])]
+            )
+            everything = await engine.merge_all((inputs, *state))
+        output = await _run_plan(bundler, everything, known is not None, description)
+        entries = await engine.digest_entries_all((output,))
+        files = files_below(entries[0], "out")
+        (steps,) = await read_json([files["steps.json"]])
+        if not steps["outside"]:
+            return Planned(files, steps)
+        known = await _look_again(bundler, files["consulted.json"])
+        if known.file_digest == files["consulted.json"].file_digest:
+            return Planned(files, steps)
+    raise BundlerError(
+        str(
+            MinimgError(
+                "MINIMG-E022",
+                str(request["address"]),
+                f"files of this machine changed each of the {_ROUNDS} times they were looked at",
+                "Run the command again when they are at rest.",
+            )
+        )
+    )

@@ -1,0 +1,210 @@
+"""From the addresses in `binary`, `extra_binaries` and `files` to what those targets build."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pants.core.goals.package import BuiltPackage
+from pants.core.target_types import FileSourceField
+from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.fs import AddPrefix, Digest, DigestEntries, FileEntry, SymlinkEntry
+from pants.engine.target import HydratedSources, HydrateSourcesRequest, SourcesField, Target
+
+from pants_plugin_minimg import engine
+from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+
+#: By name: the backend that has these targets need not be on.
+_NEEDS_PYTHON = ("pex_binary", "pex_binaries")
+
+
+class BadDependencies(Exception):
+    """Targets that cannot be put into an image, one line a problem."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """An address of a field, and what its files are to the image."""
+
+    image: str
+    field: str
+    inputs: UnparsedAddressInputs
+    role: str  # "program" or "file", as the bundler's request has it
+    primary: bool = False
+    path: str | None = None
+    mode: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What one wish led to: files below `root` of the digest, and the request's entry for them."""
+
+    digest: Digest
+    entry: dict[str, object]
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What one target builds. `base` is the folder that its paths are relative to, if known."""
+
+    target: Target
+    digest: Digest
+    base: str | None
+
+
+def base_folder(paths: Sequence[str], preferred: str | None) -> str:
+    """The folder that the files of a tree are relative to.
+
+    `preferred` when it holds all of them (the folder of the BUILD file, for generated files), else
+    the deepest folder that does. One file is relative to its own folder.
+    """
+    folders = [posixpath.dirname(path).split("/") for path in paths if path]
+    if len(folders) == 1:
+        return "/".join(folders[0])
+    if preferred and all(path.startswith(f"{preferred}/") for path in paths):
+        return preferred
+    common: list[str] = []
+    for parts in zip(*folders):
+        if len(set(parts)) > 1:
+            break
+        common.append(parts[0])
+    return "/".join(common)
+
+
+def _refusal(wish: Wish, target: Target, problem: str, remedy: str) -> MinimgError:
+    return MinimgError(
+        "MINIMG-E020", wish.image, f"`{wish.field}` names {target.address}, {problem}", remedy
+    )
+
+
+def _refuse_python(wish: Wish, target: Target) -> MinimgError:
+    return _refusal(
+        wish,
+        target,
+        f"a `{target.alias}`: a PEX needs a whole Python beside it (the interpreter, its standard "
+        "library and their libraries), which no file of the PEX names",
+        "Images of Python programs are not supported yet.",
+    )
+
+
+def _refuse_source(wish: Wish, target: Target) -> MinimgError:
+    return _refusal(
+        wish,
+        target,
+        f"a `{target.alias}` target, which neither can be packaged nor generates files",
+        "Name a target that builds something, such as a `go_binary`, an `archive`, a "
+        "`shell_command`, an `adhoc_tool` or a `file`.",
+    )
+
+
+def _refuse_empty(wish: Wish, target: Target) -> MinimgError:
+    return _refusal(
+        wish,
+        target,
+        f"a `{target.alias}` target, which builds no file",
+        "Name a target that builds one.",
+    )
+
+
+async def _outputs(wishes: Sequence[Wish]) -> tuple[list[list[_Output]], list[MinimgError]]:
+    """What the targets of each wish build: packaged where that can be, else generated."""
+    resolved = await engine.resolve_all([wish.inputs for wish in wishes])
+    wanted = [(index, target) for index, targets in enumerate(resolved) for target in targets]
+    field_sets = await engine.package_field_sets([target for _, target in wanted])
+    problems: list[MinimgError] = []
+    packaged, generated = [], []
+    for (index, target), own in zip(wanted, field_sets.collection):
+        if wishes[index].role == "program" and target.alias in _NEEDS_PYTHON:
+            problems.append(_refuse_python(wishes[index], target))
+        elif own:
+            packaged += [(index, target, field_set) for field_set in own]
+        elif target.has_field(SourcesField):
+            generated.append((index, target))
+        else:
+            problems.append(_refuse_source(wishes[index], target))
+    packages = await engine.build_packages([field_set for _, _, field_set in packaged])
+    sources = await engine.hydrate_all(
+        [
+            HydrateSourcesRequest(
+                target[SourcesField], for_sources_types=(FileSourceField,), enable_codegen=True
+            )
+            for _, target in generated
+        ]
+    )
+    out: list[list[_Output]] = [[] for _ in wishes]
+    for (index, target, _), package in zip(packaged, packages):
+        out[index].append(_packaged(target, package))
+    for (index, target), hydrated in zip(generated, sources):
+        if hydrated.snapshot.files:
+            out[index].append(_generated(target, hydrated))
+        else:
+            problems.append(_refuse_source(wishes[index], target))
+    return out, problems
+
+
+def _packaged(target: Target, package: BuiltPackage) -> _Output:
+    return _Output(target, package.digest, None)
+
+
+def _generated(target: Target, hydrated: HydratedSources) -> _Output:
+    return _Output(target, hydrated.snapshot.digest, target.address.spec_path)
+
+
+def _paths(entries: DigestEntries) -> list[str]:
+    return [entry.path for entry in entries if isinstance(entry, (FileEntry, SymlinkEntry))]
+
+
+def _entry(wish: Wish, origin: str, root: str) -> dict[str, object]:
+    return {
+        "root": root.rstrip("/"),
+        "origin": origin,
+        "role": wish.role,
+        "primary": wish.primary,
+        "path": wish.path,
+        "mode": wish.mode,
+        "owner": wish.owner,
+    }
+
+
+def _origin(outputs: Sequence[_Output]) -> str:
+    """The target that was named: a generator, where several targets stand for it."""
+    address = outputs[0].target.address
+    return str(address if len(outputs) == 1 else address.maybe_convert_to_target_generator())
+
+
+def _base(outputs: Sequence[_Output], paths: Sequence[str]) -> str:
+    bases = {output.base for output in outputs}
+    return base_folder(paths, bases.pop() if len(bases) == 1 else None)
+
+
+async def trees(wishes: Sequence[Wish]) -> tuple[Tree, ...]:
+    """The files of each wish, below a folder of its own.
+
+    Raises BadDependencies with every target that cannot be put into an image.
+    """
+    built, problems = await _outputs(wishes)
+    listed = await engine.digest_entries_all([o.digest for outputs in built for o in outputs])
+    paths = iter([_paths(entries) for entries in listed])
+    found = []
+    for number, (wish, outputs) in enumerate(zip(wishes, built)):
+        own: list[str] = []
+        for output in outputs:
+            written = next(paths)
+            own += written
+            if not written:
+                problems.append(_refuse_empty(wish, output.target))
+        if own:
+            digest = await engine.merge_all([output.digest for output in outputs])
+            folder = f"trees/{number}"
+            root = posixpath.join(folder, _base(outputs, own))
+            found.append((AddPrefix(digest, folder), _entry(wish, _origin(outputs), root)))
+    if problems:
+        raise BadDependencies(str(Problems(problems)))
+    moved = await engine.add_prefixes([prefix for prefix, _ in found])
+    return tuple(Tree(digest, entry) for digest, (_, entry) in zip(moved, found))
+
+
+def request_entries(found: Iterable[Tree]) -> list[dict[str, object]]:
+    return [tree.entry for tree in found]

@@ -1,0 +1,110 @@
+"""The image around the layers: an OCI layout whose blobs are merged, and the tar made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pants.engine.fs import CreateDigest, Digest, FileEntry
+
+from pants_plugin_minimg import engine
+from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all
+from pants_plugin_minimg.util_rules.closure import Planned, document, files_below, read_json
+from pants_plugin_minimg.util_rules.compress import Packed
+
+
+@dataclass(frozen=True)
+class Image:
+    """An OCI layout, and what is known about it.
+
+    `layout` holds `oci-layout`, `index.json`, `manifest.json` and `blobs/` below `layout/`.
+    """
+
+    layout: Digest
+    info: FileEntry
+    details: Mapping[str, Any]
+
+
+async def assemble(
+    bundler: Bundler,
+    request: Mapping[str, Any],
+    planned: Planned,
+    packed: Packed,
+    layers: Sequence[Mapping[str, FileEntry]],
+) -> Image:
+    """Config, manifest and index; the layers' blobs are put beside them as digests."""
+    reports = [f"packed/{sha}.json" for sha in packed.reports]
+    descriptors = [f"layers/{number}.json" for number in range(1, len(layers) + 1)]
+    inputs = await engine.create_digests(
+        [
+            CreateDigest([document("image.json", request)]),
+            CreateDigest(
+                [
+                    FileEntry("plan.json", planned.files["plan.json"].file_digest),
+                    *_moved(reports, packed.reports.values()),
+                    *_moved(descriptors, [files["layer.json"] for files in layers]),
+                ]
+            ),
+        ]
+    )
+    merged = await engine.merge_all(inputs)
+    outputs = await run_all(
+        [
+            process(
+                bundler,
+                (
+                    "image",
+                    "--request=image.json",
+                    *(_option("--layer", descriptors)),
+                    "--plan=plan.json",
+                    *(_option("--report", reports)),
+                    "--out=out",
+                ),
+                description=f"Write the manifest of {request['artifact']}",
+                inputs=merged,
+                output_directories=("out",),
+            )
+        ]
+    )
+    entries = await engine.digest_entries_all(outputs)
+    files = files_below(entries[0], "out")
+    own = [FileEntry(path, e.file_digest) for path, e in files.items() if path != "info.json"]
+    blobs = {
+        f"layout/{path}": entry
+        for layer in layers
+        for path, entry in layer.items()
+        if path.startswith("blobs/")
+    }
+    digests = await engine.create_digests(
+        [CreateDigest([*own, *_moved(list(blobs), blobs.values())])]
+    )
+    (details,) = await read_json([files["info.json"]])
+    return Image(digests[0], files["info.json"], details)
+
+
+def _moved(paths: Sequence[str], files: Any) -> list[FileEntry]:
+    return [FileEntry(path, entry.file_digest) for path, entry in zip(paths, files)]
+
+
+def _option(name: str, values: Sequence[str]) -> tuple[str, ...]:
+    """As the bundler's command line has options that take several values."""
+    return (name, *values) if values else ()
+
+
+async def tar(bundler: Bundler, image: Image) -> FileEntry:
+    """The layout as the one file that engines load."""
+    outputs = await run_all(
+        [
+            process(
+                bundler,
+                ("tar", "--layout=layout", "--out=image.tar"),
+                description="Write the tar of an image",
+                inputs=image.layout,
+                output_files=("image.tar",),
+            )
+        ]
+    )
+    entries = await engine.digest_entries_all(outputs)
+    (written,) = [entry for entry in entries[0] if isinstance(entry, FileEntry)]
+    return written

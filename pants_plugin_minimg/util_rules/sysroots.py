@@ -1,0 +1,94 @@
+"""Where programs and libraries are taken from: for now, the machine that Pants runs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pants.engine.fs import EMPTY_DIGEST, Digest
+from pants.engine.platform import Platform
+from pants.engine.process import ProcessCacheScope
+from pants.engine.rules import collect_rules, rule
+from pants.option.global_options import GlobalOptions
+
+from pants_plugin_minimg import engine
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all
+
+_LOCAL = "local_environment"
+
+
+class UnusableSysroot(Exception):
+    """The sysroot cannot be used where the image is built."""
+
+
+@dataclass(frozen=True)
+class HostAccess:
+    """Whether processes of the environment see this machine's files; `obstacle` says why not."""
+
+    obstacle: str | None
+
+    def check(self, address: str) -> None:
+        """Raises UnusableSysroot MINIMG-E019 where the host cannot be the sysroot."""
+        if self.obstacle is not None:
+            raise UnusableSysroot(
+                str(
+                    MinimgError(
+                        "MINIMG-E019",
+                        address,
+                        f"programs and libraries come from this machine, and {self.obstacle}",
+                        "Build the image in the local environment on Linux; a `debian_sysroot` "
+                        "is what makes an image independent of where it is built.",
+                    )
+                )
+            )
+
+
+def obstacle(environment: str | None, remote: bool, platform: str) -> str | None:
+    """Why the host cannot be read. `environment` is the alias of the environment's target."""
+    if remote:
+        return "processes run on remote machines"
+    if environment not in (None, _LOCAL):
+        return f"the image is built in a `{environment}`"
+    if not platform.startswith("linux"):
+        return f"the image would hold programs of {platform.replace('_', ' ', 1)}"
+    return None
+
+
+async def sweep(bundler: Bundler) -> Digest:
+    """`sweep.json`: the state of this machine's folders of programs and libraries.
+
+    Once in a run of Pants, however many images ask: equal processes of a session are one.
+    """
+    outputs = await run_all(
+        [
+            process(
+                bundler,
+                ("sweep", "--out", "sweep.json"),
+                description="Look at this machine's programs and libraries",
+                inputs=EMPTY_DIGEST,
+                output_files=("sweep.json",),
+                scope=ProcessCacheScope.PER_SESSION,
+            )
+        ]
+    )
+    return outputs[0]
+
+
+@rule
+async def find_host_access(
+    environment: engine.EnvironmentTarget,
+    environments: engine.EnvironmentsSubsystem,
+    global_options: GlobalOptions,
+    platform: Platform,
+) -> HostAccess:
+    return HostAccess(
+        obstacle(
+            environment.val.alias if environment.val is not None else None,
+            environments.remote_execution_used_globally(global_options),
+            platform.value,
+        )
+    )
+
+
+def rules():  # type: ignore[no-untyped-def]
+    return collect_rules()

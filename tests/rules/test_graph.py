@@ -1,0 +1,118 @@
+"""What an image is made of is in the graph: `dependencies`, `peek`, and what has changed."""
+
+from __future__ import annotations
+
+import json
+from textwrap import dedent
+
+import pytest
+from pants.backend.project_info import dependencies, dependents, list_targets, peek
+from pants.backend.project_info.dependencies import Dependencies
+from pants.backend.project_info.peek import Peek
+from pants.backend.shell.target_types import ShellCommandTarget
+from pants.core import register as core
+from pants.core.target_types import FilesGeneratorTarget, FileTarget
+from pants.engine.rules import QueryRule
+from pants.testutil.rule_runner import RuleRunner
+from pants.vcs import changed
+from pants.vcs.changed import ChangedAddresses, ChangedRequest, DependentsOption
+
+from pants_plugin_minimg import register
+from tests.rules.support import plugin_rules, set_options
+
+BUILD = """\
+files(name="sources", sources=["*.c"])
+shell_command(
+    name="program",
+    command="cc -o program program.c",
+    tools=["cc"],
+    execution_dependencies=[":sources"],
+    output_files=["program"],
+)
+file(name="config", source="app.toml")
+file(name="extra", source="extra.sh")
+file(name="alone", source="alone.txt")
+minimal_docker_image(
+    name="image",
+    binary=":program",
+    extra_binaries=["//app:extra"],
+    files={"/etc/app.toml": ":config", "/etc/b": image_file(":config", mode="0640", owner="0:1")},
+)
+"""
+
+
+@pytest.fixture
+def rule_runner() -> RuleRunner:
+    rule_runner = RuleRunner(
+        rules=[
+            *plugin_rules(),
+            *core.rules(),
+            *changed.rules(),
+            *dependencies.rules(),
+            *dependents.rules(),
+            *list_targets.rules(),
+            *peek.rules(),
+            QueryRule(ChangedAddresses, [ChangedRequest]),
+        ],
+        target_types=[
+            *register.target_types(),
+            FilesGeneratorTarget,
+            FileTarget,
+            ShellCommandTarget,
+        ],
+        aliases=[register.build_file_aliases()],
+    )
+    set_options(rule_runner)
+    rule_runner.write_files(
+        {
+            "app/BUILD": dedent(BUILD),
+            "app/program.c": "",
+            "app/app.toml": "",
+            "app/extra.sh": "",
+            "app/alone.txt": "",
+        }
+    )
+    return rule_runner
+
+
+def test_dependencies(rule_runner: RuleRunner) -> None:
+    result = rule_runner.run_goal_rule(Dependencies, args=["app:image"])
+    assert result.exit_code == 0
+    assert result.stdout.split() == ["app:config", "app:extra", "app:program"]
+
+
+def test_transitive_dependencies(rule_runner: RuleRunner) -> None:
+    result = rule_runner.run_goal_rule(Dependencies, args=["--transitive", "app:image"])
+    assert "app/program.c:sources" in result.stdout.split()
+
+
+def test_peek(rule_runner: RuleRunner) -> None:
+    result = rule_runner.run_goal_rule(Peek, args=["app:image"])
+    (data,) = json.loads(result.stdout)
+    assert data["binary"] == ":program"
+    assert data["extra_binaries"] == ["//app:extra"]
+    assert data["files"] == {
+        "/etc/app.toml": ":config",
+        "/etc/b": {"address": ":config", "mode": "0640", "owner": "0:1"},
+    }
+    assert data["dependencies"] == ["app:config", "app:extra", "app:program"]
+    assert data["user"] == "65532:65532"
+
+
+@pytest.mark.parametrize(
+    "source,hit",
+    [
+        ("app/program.c", True),
+        ("app/app.toml", True),
+        ("app/extra.sh", True),
+        ("app/alone.txt", False),
+    ],
+)
+def test_a_changed_file_changes_the_image(rule_runner: RuleRunner, source: str, hit: bool) -> None:
+    """As `--changed-since=… --changed-dependents=transitive` asks, after git's part."""
+    found = rule_runner.request(
+        ChangedAddresses,
+        [ChangedRequest(sources=(source,), dependents=DependentsOption.TRANSITIVE)],
+    )
+    assert ("app:image" in map(str, found)) is hit
+    assert any(source in str(address) or "app:" in str(address) for address in found)

@@ -1,0 +1,253 @@
+"""`package` and `run` of whole images, with the real sandbox program."""
+
+from __future__ import annotations
+
+import json
+import os
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from pants.backend.shell.target_types import ShellCommandTarget
+from pants.backend.shell.util_rules import shell_command
+from pants.core import register as core
+from pants.core.goals.package import BuiltPackage, OutputPathField
+from pants.core.goals.run import RunRequest
+from pants.core.target_types import ArchiveTarget, FileTarget
+from pants.engine.addresses import Address
+from pants.engine.fs import Digest, DigestContents, Snapshot
+from pants.engine.internals.scheduler import ExecutionError
+from pants.engine.rules import QueryRule
+from pants.testutil.rule_runner import RuleRunner
+
+from pants_plugin_minimg import register
+from pants_plugin_minimg.goals import package
+from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerImageFieldSet
+from pants_plugin_minimg.goals.run import MinimalDockerImageRunFieldSet
+from pants_plugin_minimg.subsystems.bundler import BundlerError
+from pants_plugin_minimg.target_types import MinimalDockerImageTarget
+from tests.rules.support import plugin_rules, set_options
+
+BUILD = """\
+file(name="script", source="hello.sh")
+file(name="config", source="app.toml")
+archive(name="packed", format="tar", files=[":script"])
+shell_command(
+    name="made", command="cp hello.sh made", tools=["cp"],
+    execution_dependencies=[":script"], output_files=["made"],
+)
+minimal_docker_image(
+    name="script_image",
+    binary=":made",
+    files={"/etc/app.toml": image_file(":config", mode="0640", owner="0:7")},
+    cmd=["one", "two"],
+    env={"Z": "1", "A": "2"},
+    workdir="/tmp",
+    directories={"/tmp": "1777"},
+    ports=["80", "53/udp"],
+    volumes=["/data"],
+    stop_signal="SIGINT",
+    image_labels={"a": "b"},
+    repository="{directory}/{name}",
+    image_tags=["1", "latest"],
+)
+minimal_docker_image(name="packed_image", binary=":packed", output_path="there/x.tar")
+minimal_docker_image(name="no_program", binary=":config")
+minimal_docker_image(name="no_such", executables=["/no/such/program"], include=["/no/such/**"])
+minimal_docker_image(name="bad_name", executables=["/bin/sh"], repository="{directory}//x")
+minimal_docker_image(name="elsewhere", executables=["/bin/sh"])
+"""
+
+
+@pytest.fixture(scope="module")
+def rule_runner() -> RuleRunner:
+    rule_runner = RuleRunner(
+        rules=[
+            *plugin_rules(),
+            *core.rules(),
+            *shell_command.rules(),
+            QueryRule(BuiltPackage, [MinimalDockerImageFieldSet]),
+            QueryRule(RunRequest, [MinimalDockerImageRunFieldSet]),
+            QueryRule(Snapshot, [Digest]),
+            QueryRule(DigestContents, [Digest]),
+        ],
+        target_types=[
+            *register.target_types(),
+            ArchiveTarget,
+            FileTarget,
+            ShellCommandTarget,
+        ],
+        aliases=[register.build_file_aliases()],
+    )
+    set_options(rule_runner)
+    rule_runner.write_files(
+        {
+            "app/BUILD": dedent(BUILD),
+            "app/hello.sh": "#!/bin/sh\necho hello\n",
+            "app/app.toml": "a = 1\n",
+        }
+    )
+    os.chmod(os.path.join(rule_runner.build_root, "app/hello.sh"), 0o755)
+    return rule_runner
+
+
+def build(rule_runner: RuleRunner, name: str, *args: str) -> BuiltPackage:
+    set_options(rule_runner, args)
+    target = rule_runner.get_target(Address("app", target_name=name))
+    return rule_runner.request(BuiltPackage, [MinimalDockerImageFieldSet.create(target)])
+
+
+def contents(rule_runner: RuleRunner, digest: Digest) -> dict[str, bytes]:
+    return {file.path: file.content for file in rule_runner.request(DigestContents, [digest])}
+
+
+def blob(files: dict[str, bytes], digest: str) -> Any:
+    return json.loads(files["layout/blobs/" + digest.replace(":", "/")])
+
+
+def test_a_script_with_its_interpreter(rule_runner: RuleRunner) -> None:
+    built = build(rule_runner, "script_image")
+    artifact, info_artifact = built.artifacts
+    assert isinstance(artifact, BuiltMinimalImage) and artifact.layout is not None
+    assert artifact.relpath == "app/script_image.tar"
+    assert info_artifact.relpath == "app/script_image.docker-info.json"
+    assert artifact.names == ("app/script_image:1", "app/script_image:latest")
+    assert any("this machine's own" in line for line in artifact.extra_log_lines)
+
+    written = contents(rule_runner, built.digest)
+    assert sorted(written) == [info_artifact.relpath, artifact.relpath]
+    info = json.loads(written[info_artifact.relpath])
+    assert info["artifact"] == artifact.relpath
+    assert [tag["name"] for tag in info["registries"][0]["tags"]] == list(artifact.names)
+
+    layout = contents(rule_runner, artifact.layout)
+    manifest = blob(layout, info["manifests"][0]["digest"])
+    for layer in manifest["layers"]:
+        assert "layout/blobs/" + layer["digest"].replace(":", "/") in layout
+    config = blob(layout, manifest["config"]["digest"])["config"]
+    assert config["Entrypoint"] == ["/made"]
+    assert config["Cmd"] == ["one", "two"]
+    assert [entry for entry in config["Env"] if not entry.startswith("PATH=")] == ["Z=1", "A=2"]
+    assert config["User"] == "65532:65532"
+    assert config["WorkingDir"] == "/tmp"
+    assert config["ExposedPorts"] == {"80/tcp": {}, "53/udp": {}}
+    assert config["Volumes"] == {"/data": {}}
+    assert config["StopSignal"] == "SIGINT"
+    assert config["Labels"] == {"a": "b"}
+
+
+def test_an_archive_is_unpacked_and_output_path_is_the_tar(rule_runner: RuleRunner) -> None:
+    built = build(rule_runner, "packed_image")
+    artifact, info_artifact = built.artifacts
+    assert artifact.relpath == "there/x.tar"
+    assert info_artifact.relpath == "there/x.docker-info.json"
+    assert isinstance(artifact, BuiltMinimalImage) and artifact.layout is not None
+    layout = contents(rule_runner, artifact.layout)
+    info = json.loads(contents(rule_runner, built.digest)["there/x.docker-info.json"])
+    manifest = blob(layout, info["manifests"][0]["digest"])
+    config = blob(layout, manifest["config"]["digest"])["config"]
+    assert config["Entrypoint"] == ["/hello.sh"]
+    assert artifact.names == ("packed_image:latest",)
+
+
+def test_the_default_repository(rule_runner: RuleRunner) -> None:
+    built = build(rule_runner, "packed_image", "--minimg-default-repository={directory}/{name}")
+    assert isinstance(built.artifacts[0], BuiltMinimalImage)
+    assert built.artifacts[0].names == ("app/packed_image:latest",)
+
+
+def failure(rule_runner: RuleRunner, name: str, *args: str) -> tuple[Exception, list[str]]:
+    with pytest.raises(ExecutionError) as caught:
+        build(rule_runner, name, *args)
+    cause = list(caught.value.wrapped_exceptions)[0]
+    assert isinstance(cause, Exception)
+    return cause, str(cause).splitlines()
+
+
+def test_no_program_lists_what_there_is(rule_runner: RuleRunner) -> None:
+    cause, lines = failure(rule_runner, "no_program")
+    assert isinstance(cause, BundlerError)
+    assert all(line.startswith("MINIMG-E0") for line in lines)
+    assert "app.toml" in lines[0]
+
+
+def test_all_that_is_missing_in_one_error(rule_runner: RuleRunner) -> None:
+    cause, lines = failure(rule_runner, "no_such")
+    assert isinstance(cause, BundlerError)
+    assert sorted(line.split(" ")[0] for line in lines) == ["MINIMG-E002", "MINIMG-E009"]
+
+
+def test_a_bad_name_is_told_before_any_process(rule_runner: RuleRunner) -> None:
+    _, lines = failure(rule_runner, "bad_name")
+    line = "\n".join(lines)
+    assert line.startswith("MINIMG-E018 app:bad_name: `repository`: 'app//x' is no repository")
+
+
+def test_remote_execution_is_refused_before_any_process(rule_runner: RuleRunner) -> None:
+    _, lines = failure(
+        rule_runner,
+        "elsewhere",
+        "--remote-execution",
+        "--remote-execution-address=grpc://127.0.0.1:1",
+    )
+    line = "\n".join(lines)
+    assert line.startswith("MINIMG-E019 app:elsewhere: ") and "`debian_sysroot`" in line
+
+
+def test_run(rule_runner: RuleRunner) -> None:
+    set_options(rule_runner)
+    target = rule_runner.get_target(Address("app", target_name="script_image"))
+    request = rule_runner.request(RunRequest, [MinimalDockerImageRunFieldSet.create(target)])
+    assert request.args == ("/bin/sh", "{chroot}/minimg_run.sh")
+    files = contents(rule_runner, request.digest)
+    assert sorted(files) == [
+        "app/script_image.docker-info.json",
+        "app/script_image.tar",
+        "minimg_run.sh",
+    ]
+    script = files["minimg_run.sh"].decode()
+    assert "/app/script_image.tar" in script and " app/script_image:1 " in script
+
+
+@pytest.mark.parametrize(
+    "value,tar,info",
+    [
+        (None, "a.b/image.tar", "a.b/image.docker-info.json"),
+        ("x/y.tar", "x/y.tar", "x/y.docker-info.json"),
+        ("x/y", "x/y", "x/y.docker-info.json"),
+    ],
+)
+def test_artifact_paths(value: str | None, tar: str, info: str) -> None:
+    field = OutputPathField(value, Address("a/b", target_name="image"))
+    assert package.artifact_paths(field) == (tar, info)
+
+
+def test_every_field_reaches_a_request() -> None:
+    """No dead field: a value that is set is in what the bundler reads."""
+    elsewhere = {
+        "binary", "extra_binaries", "files",  # trees
+        "upx_args",  # an argument of `pack`
+        "repository", "image_tags", "output_path",  # names
+        "dependencies", "environment", "tags", "description",  # Pants' own
+    }  # fmt: skip
+    values: dict[str, Any] = {
+        "binary": ":b", "install_to": "/I", "executables": ["/E"], "include": ["/N"],
+        "exclude": ["/X"], "directories": {"/D": "0700"}, "extra_libraries": ["L"],
+        "allowed_missing": ["M"], "upx": True, "entrypoint": ["/P"], "cmd": ["C"],
+        "env": {"V": "W"}, "workdir": "/K", "user": "1:2", "ports": ["9"], "volumes": ["/O"],
+        "stop_signal": "SIGHUP", "image_labels": {"B": "A"},
+    }  # fmt: skip
+    known = {field.alias for field in MinimalDockerImageTarget.core_fields}
+    assert known == elsewhere | set(values)
+
+    def requests(**given: Any) -> str:
+        target = MinimalDockerImageTarget(given, Address("a", target_name="t"))
+        field_set = MinimalDockerImageFieldSet.create(target)
+        return json.dumps(
+            [package.plan_request(field_set, []), package.image_request(field_set, [], "x")]
+        )
+
+    plain = requests(binary=":b")
+    for alias, value in values.items():
+        if alias != "binary":
+            assert requests(binary=":b", **{alias: value}) != plain, alias

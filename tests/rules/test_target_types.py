@@ -1,0 +1,190 @@
+"""The fields of `minimal_docker_image`: values, errors at the address, and the help on them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_type_hints
+
+import pytest
+from pants.engine.addresses import Address
+from pants.engine.target import InvalidTargetException
+
+from pants_plugin_minimg import target_types as types
+from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget
+
+ADDRESS = Address("a", target_name="image")
+
+
+def target(**values: Any) -> MinimalDockerImageTarget:
+    return MinimalDockerImageTarget({"binary": ":program", **values}, ADDRESS)
+
+
+def lines(**values: Any) -> list[str]:
+    with pytest.raises(InvalidTargetException) as caught:
+        target(**values)
+    return str(caught.value).replace("a: MINIMG", "MINIMG", 1).splitlines()
+
+
+def test_defaults() -> None:
+    image = target()
+    assert image[types.InstallToField].value == "/"
+    assert image[types.UserField].value == "65532:65532"
+    assert image[types.ImageTagsField].value == ("latest",)
+    assert image[types.UpxField].value is False
+    unset = {"upx", "install_to", "user", "image_tags", "environment", "binary", "output_path"}
+    for field in image.field_values.values():
+        assert field.alias in unset or field.value is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"binary": None, "executables": ["/usr/bin/git"]},
+        {"binary": None, "extra_binaries": [":other"]},
+        {"upx": True, "upx_args": ["--best"]},
+        {"upx": True, "upx_args": []},
+        {"install_to": "/usr/local/bin", "workdir": "/", "user": "nobody"},
+        {"env": {"A": "x=y"}, "ports": ["80"], "volumes": ["/data"], "stop_signal": "SIGINT"},
+        {"include": ["/usr/share/**"], "exclude": ["/usr/share/doc/**"], "cmd": ["-x", ""]},
+        {"files": {"/a": ":b", "/c": ImageFile(":b", mode="0600", owner="1:2")}},
+        {"directories": {"/tmp": "1777"}, "image_labels": {"a": ""}, "entrypoint": ["/a", "b"]},
+        {"repository": "{directory}/{name}", "image_tags": ["{name}", "1"]},
+        {"extra_libraries": ["libx.so"], "allowed_missing": ["liby.so.1"]},
+    ],
+)
+def test_fine(values: dict[str, Any]) -> None:
+    target(**values)
+
+
+@pytest.mark.parametrize(
+    "field,value",
+    [
+        ("install_to", "bin"),
+        ("executables", ["git"]),
+        ("include", ["*.so"]),
+        ("exclude", ["*.so"]),
+        ("files", {"etc/x": ":y"}),
+        ("files", {"/etc/x": ImageFile(":y", mode="999")}),
+        ("files", {"/etc/x": ImageFile(":y", owner="root")}),
+        ("directories", {"data": "0755"}),
+        ("directories", {"/data": "rwx"}),
+        ("extra_libraries", [""]),
+        ("allowed_missing", [" "]),
+        ("entrypoint", []),
+        ("entrypoint", [""]),
+        ("cmd", ["\0"]),
+        ("env", {"A=B": ""}),
+        ("workdir", "work"),
+        ("user", "a b"),
+        ("ports", ["http"]),
+        ("volumes", ["data"]),
+        ("stop_signal", "TERM"),
+        ("image_labels", {"": "x"}),
+        ("repository", "{nme}"),
+        ("image_tags", []),
+        ("image_tags", ["a:b"]),
+        ("image_tags", ["{x}"]),
+    ],
+)
+def test_a_bad_value_is_an_error_at_the_address(field: str, value: Any) -> None:
+    (line,) = lines(**{field: value})
+    assert line.startswith(f"MINIMG-E018 a:image: `{field}`: ") or line.startswith(
+        f"MINIMG-E018 a:image: `{field}` "
+    )
+
+
+def test_upx_args_is_checked_by_itself_too() -> None:
+    (line,) = lines(upx=True, upx_args=["best"])
+    assert line.startswith("MINIMG-E018 a:image: `upx_args`: 'best' is no option")
+
+
+def test_upx_args_without_upx() -> None:
+    (line,) = lines(upx_args=["--best"])
+    assert line == (
+        "MINIMG-E018 a:image: `upx_args` is set without `upx=True`. "
+        "Set `upx=True`, or take `upx_args` away."
+    )
+
+
+@pytest.mark.parametrize("empty", [{}, {"executables": []}, {"extra_binaries": []}])
+def test_no_program_at_all(empty: dict[str, Any]) -> None:
+    (line,) = lines(binary=None, **empty)
+    assert line.startswith("MINIMG-E016 a:image: the image has no program. Set `binary`")
+
+
+def test_all_problems_are_told_together() -> None:
+    found = lines(binary=None, install_to="bin", user="a b", ports=["0", "x"], upx_args=["-1"])
+    fields = ["`install_to`", "`user`", "`ports`", "`ports`", "the image", "`upx_args`"]
+    told = ["".join(line.split("a:image: ")[1]) for line in found]
+    assert len(told) == len(fields)
+    for field in fields:
+        assert any(line.startswith(field) for line in told)
+
+
+@pytest.mark.parametrize(
+    "field,value",
+    [
+        ("binary", [":a"]),
+        ("files", [":a"]),
+        ("files", {"/a": 1}),
+        ("files", {1: ":a"}),
+        ("files", {"/a": ImageFile(1)}),
+        ("files", {"/a": ImageFile(":a", mode=0o644)}),
+        ("executables", "/usr/bin/git"),
+    ],
+)
+def test_a_value_of_another_type(field: str, value: Any) -> None:
+    (line, *_) = lines(**{field: value})
+    assert f"'{field}'" in line and "a:image" in line
+
+
+def test_addresses_are_dependencies() -> None:
+    image = target(
+        extra_binaries=[":b", "//c:d"], files={"/a": ":f", "/b": ImageFile(":f"), "/c": ":g"}
+    )
+    assert image[types.BinaryField].to_unparsed_address_inputs().values == (":program",)
+    assert image[types.ExtraBinariesField].to_unparsed_address_inputs().values == (":b", "//c:d")
+    inputs = image[types.FilesField].to_unparsed_address_inputs()
+    assert inputs.values == (":f", ":g")
+    assert inputs.relative_to == "a"
+    assert "`files`" in inputs.description_of_origin
+
+
+def test_values_can_be_keys_of_the_engine() -> None:
+    assert hash(target(files={"/a": ImageFile(":b", "0600")})[types.FilesField])
+
+
+@pytest.mark.parametrize("field", MinimalDockerImageTarget.core_fields)
+def test_help(field: Any) -> None:
+    assert "raw_value" in get_type_hints(field.compute_value)
+    text = str(field.help)
+    assert text.strip()
+    if field.__module__ == types.__name__:
+        assert "minimal_docker_image(" in text, "an example that a user can copy"
+
+
+def test_the_examples_in_the_help_are_valid() -> None:
+    """Each `minimal_docker_image(…)` of the help texts makes a target."""
+    made = 0
+
+    def minimal_docker_image(name: str, **values: Any) -> None:
+        nonlocal made
+        MinimalDockerImageTarget(values, Address("a", target_name=name))
+        made += 1
+
+    names = {
+        "minimal_docker_image": minimal_docker_image,
+        "image_file": ImageFile,
+        "file": lambda **_: None,
+        "shell_command": lambda **_: None,
+    }
+    helps = [MinimalDockerImageTarget.help, *(f.help for f in MinimalDockerImageTarget.core_fields)]
+    examples = 0
+    for text in map(str, helps):
+        for block in re.findall(r"(?:^ {4}.*\n?|^\n)+", text, flags=re.MULTILINE):
+            if "(" in block and not block.strip().startswith("-"):
+                code = "\n".join(line[4:] for line in block.splitlines())
+                if re.match(r"\s*(file|shell_command|minimal_docker_image)\(", code):
+                    exec(compile(code.strip(), "help", "exec"), dict(names))
+                    examples += 1
+    assert examples >= 20 and made >= 20
