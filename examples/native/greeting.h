@@ -1,0 +1,2 @@
+/* The text that greets `name`, in a static buffer. */
+const char *greeting(const char *name);

@@ -1,0 +1,100 @@
+"""Runs the repository's own `./pants` in a throw-away repository, and says which processes ran."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_RAN = re.compile(r"Running (.*) under semaphore with concurrency id")
+
+_STEPS = {
+    "Look at this machine": "sweep",
+    "Look again at": "stat",
+    "Find what": "plan",
+    "Pack ": "pack",
+    "Write layer": "layer",
+    "Write the manifest": "image",
+    "Write the tar": "tar",
+}
+
+
+def source_root() -> Path:
+    """The checkout under test, or its copy in a sandbox."""
+    named = os.environ.get("MINIMG_REPO")
+    return Path(named) if named else Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Run:
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def processes(self) -> list[str]:
+        """Descriptions of the processes that were executed, not served from a cache."""
+        return _RAN.findall(self.stderr)
+
+    def ours(self) -> list[str]:
+        """The plugin's own steps among them, such as "plan" or "layer"."""
+        return sorted(
+            step
+            for process in self.processes
+            for beginning, step in _STEPS.items()
+            if process.startswith(beginning)
+        )
+
+    def succeeded(self) -> Run:
+        assert self.exit_code == 0, self.stdout + self.stderr
+        return self
+
+
+@dataclass
+class Repository:
+    """A Pants root that loads the plugin from the source tree. `prefix` runs each command."""
+
+    root: Path
+    prefix: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    backends: tuple[str, ...] = ("pants.backend.shell",)
+
+    def __post_init__(self) -> None:
+        backends = ", ".join(f'"{name}"' for name in (*self.backends, "pants_plugin_minimg"))
+        self.write(
+            "pants.toml",
+            f"""
+            [GLOBAL]
+            pythonpath = ["{source_root()}"]
+            backend_packages = [{backends}]
+            pantsd = false
+            local_store_dir = "%(buildroot)s/.store"
+            """,
+        )
+
+    def write(self, path: str, content: str, mode: int = 0o644) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(content))
+        file.chmod(mode)
+        return file
+
+    def pants(self, *arguments: str, **env: str) -> Run:
+        command = [*self.prefix, str(source_root() / "pants"), "-ldebug", *arguments]
+        # A Pants that runs this test hands its own options to its children by these variables.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PANTS_", "PEX_"))}
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env={**inherited, **self.env, **env},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def dist(self, path: str) -> Path:
+        return self.root / "dist" / path
