@@ -1,0 +1,153 @@
+"""The tables, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.ours_times import FirstTimes, Times4
+from benchmarks.peers.peer import Peer
+from benchmarks.rows import Row
+
+LOST = " ▼"
+
+
+@dataclass(frozen=True)
+class Column:
+    title: str
+    value: Callable[[Row], float | None]
+    form: Callable[[float], str]
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1e6:.2f}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f}"
+
+
+NUMBERS = (
+    Column("cold, s", lambda row: row.cold.median, _seconds),
+    Column("again, s", lambda row: row.no_op.median, _seconds),
+    Column("disk, MB", lambda row: row.sizes.disk if row.sizes else None, _mb),
+    Column("engine's size, MB", lambda row: row.engine_size, _mb),
+    Column("wire, MB", lambda row: row.wire, _mb),
+    Column("wire by `gzip -6`, MB", lambda row: row.sizes.alike if row.sizes else None, _mb),
+)
+
+
+def main_table(rows: Sequence[Row]) -> str:
+    titles = [column.title for column in NUMBERS]
+    titles += ["files", "starts", "loaded by", "same digest each time"]
+    lines = [_line(["", *titles]), _line(["---"] + ["---:"] * 7 + ["---"] * 3)]
+    for upx in (False, True):
+        group = [row for row in rows if row.upx == upx]
+        lines.append(_line([f"**{'with UPX' if upx else 'plain'}**"] + [""] * len(titles)))
+        lines += [_row(row, group) for row in group]
+    return "\n".join(lines)
+
+
+def _row(row: Row, group: Sequence[Row]) -> str:
+    name = f"**{row.name}**" if row.ours else row.name
+    if row.why_not is not None:
+        return _line([name, f"not run: {row.why_not}"] + [""] * 9)
+    cells = [name]
+    for column in NUMBERS:
+        value = column.value(row)
+        lost = row.ours and value is not None and _beaten(value, column, group)
+        cells.append("–" if value is None else column.form(value) + (LOST if lost else ""))
+    cells.append(str(row.sizes.files) if row.sizes else "–")
+    cells += [_starts(row), row.loaded_by or "–", _same(row.digests)]
+    return _line(cells)
+
+
+def _beaten(value: float, column: Column, group: Sequence[Row]) -> bool:
+    """Whether a peer whose image starts does better (no engine: any peer)."""
+    theirs = [column.value(row) for row in group if not row.ours and (row.starts or not row.tried)]
+    return any(other is not None and other < value for other in theirs)
+
+
+def _starts(row: Row) -> str:
+    if not row.tried:
+        return "not tried"
+    return "yes" if row.starts else "**no**"
+
+
+def _same(digests: Sequence[str]) -> str:
+    if len(digests) < 2:
+        return "one build"
+    return f"{'yes' if len(set(digests)) == 1 else 'no'} ({len(digests)} builds)"
+
+
+def failures(rows: Sequence[Row]) -> str:
+    lines = [
+        f"- {row.name}: {program}: `{words}`"
+        for row in rows
+        for program, words in row.failures.items()
+    ]
+    return "\n".join(["What does not start, in the engine's words:", "", *lines]) if lines else ""
+
+
+def pants_table(first: FirstTimes, ways: Sequence[tuple[str, Times4]]) -> str:
+    lines = [
+        "With every cache empty, once (it depends on the network): an `archive` target "
+        f"{first.archive:.2f} s (Pants' own start), the trivial image {first.trivial:.2f} s, "
+        f"so the one-time build of the sandbox tool is at most {first.tool:.2f} s. Below, the tool "
+        "is built and nothing else of the image is cached.",
+        "",
+        _line(
+            ["", "archive cold, s", "image cold, s", "beyond, s"]
+            + ["archive no-op, s", "image no-op, s", "no-op ratio"]
+        ),
+        _line(["---"] + ["---:"] * 6),
+    ]
+    for name, times in ways:
+        values = [times.archive_cold.median, times.image_cold.median, times.beyond()]
+        values += [times.archive_no_op.median, times.image_no_op.median, times.no_op_ratio()]
+        lines.append(_line([name] + ["–" if v is None else f"{v:.2f}" for v in values]))
+    return "\n".join(lines)
+
+
+def targets_table(rows: Sequence[Row], ways: Sequence[tuple[str, Times4]]) -> str:
+    """The figures that this project set itself, met or not."""
+    lines = [_line(["aim", "measured", ""]), _line(["---", "---:", "---"])]
+    plain = [row for row in rows if not row.ours and row.name.startswith("dockerize2")]
+    for name, times in ways:
+        beyond = times.beyond()
+        for row in plain:
+            theirs = row.cold.median
+            if row.upx or beyond is None or not theirs or "upx" in name.lower():
+                continue
+            aim = " ≤ 0.30" if "--output-oci" in row.name else ", for comparison"
+            met = beyond / theirs <= 0.3 if "--output-oci" in row.name else None
+            lines.append(_aim(f"{name}: beyond ÷ {row.name}{aim}", f"{beyond / theirs:.2f}", met))
+    for name, times in ways:
+        ratio = times.no_op_ratio()
+        if ratio is not None:
+            text = f"{name}: no-op ÷ an archive's ≤ 1.10"
+            lines.append(_aim(text, f"{ratio:.2f}", ratio <= 1.1))
+    ours = next((row.sizes.disk for row in rows if row.ours and row.upx and row.sizes), None)
+    theirs_upx = next((row.sizes.disk for row in plain if row.upx and row.sizes), None)
+    if ours is not None and theirs_upx is not None:
+        text = "UPX: size on disk below dockerize2's"
+        lines.append(_aim(text, f"{_mb(ours)} to {_mb(theirs_upx)} MB", ours < theirs_upx))
+    elif ours is not None:
+        lines.append(_aim("UPX: size on disk below dockerize2's", "its row was not run", None))
+    return "\n".join(lines)
+
+
+def _aim(text: str, measured: str, met: bool | None) -> str:
+    return _line([text, measured, "" if met is None else "met" if met else "**missed**"])
+
+
+def commands(peers: Sequence[Peer]) -> str:
+    lines = []
+    for peer in peers:
+        lines.append(f"# {peer.name}" + (f" ({peer.note})" if peer.note else ""))
+        lines += peer.shown()
+    return "\n".join(["```sh", *lines, "```"])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
