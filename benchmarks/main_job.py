@@ -187,6 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             job.prepare()
             job.run()
         except (CannotMeasure, measure.CommandFailed) as error:
+            say(getattr(error, "output", ""))
             say(str(error))
             return 2
         finally:

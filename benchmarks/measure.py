@@ -12,7 +12,12 @@ from pathlib import Path
 
 
 class CommandFailed(Exception):
-    """A measured command ended with a status that is not 0; the text is its last lines."""
+    """A measured command ended with a status that is not 0. The text has its last lines,
+    `output` all that it wrote."""
+
+    def __init__(self, text: str, output: str = "") -> None:
+        super().__init__(text)
+        self.output = output
 
 
 def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> float:
@@ -29,10 +34,9 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None)
     )
     seconds = time.perf_counter() - began
     if done.returncode != 0:
-        lines = done.stdout.decode(errors="replace").strip().splitlines()[-8:]
-        raise CommandFailed(
-            f"`{' '.join(command)}` ended with {done.returncode}: " + " / ".join(lines)
-        )
+        output = done.stdout.decode(errors="replace").strip()
+        words = " / ".join(output.splitlines()[-8:])
+        raise CommandFailed(f"`{' '.join(command)}` ended with {done.returncode}: {words}", output)
     return seconds
 
 

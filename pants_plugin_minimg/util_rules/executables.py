@@ -156,9 +156,17 @@ def _paths(entries: DigestEntries) -> list[str]:
     return [entry.path for entry in entries if isinstance(entry, (FileEntry, SymlinkEntry))]
 
 
-def _entry(wish: Wish, origin: str, root: str) -> dict[str, object]:
+def _executable(entries: DigestEntries) -> list[str]:
+    return [entry.path for entry in entries if isinstance(entry, FileEntry) and entry.is_executable]
+
+
+def _entry(
+    wish: Wish, origin: str, folder: str, base: str, executable: Iterable[str]
+) -> dict[str, object]:
+    """`executable` is said because a sandbox does not show it: large files all have the bit."""
     return {
-        "root": root.rstrip("/"),
+        "root": posixpath.join(folder, base).rstrip("/"),
+        "executable": sorted(path[len(base) :].lstrip("/") for path in executable),
         "origin": origin,
         "role": wish.role,
         "primary": wish.primary,
@@ -186,20 +194,23 @@ async def trees(wishes: Sequence[Wish]) -> tuple[Tree, ...]:
     """
     built, problems = await _outputs(wishes)
     listed = await engine.digest_entries_all([o.digest for outputs in built for o in outputs])
-    paths = iter([_paths(entries) for entries in listed])
+    remaining = iter(listed)
     found = []
     for number, (wish, outputs) in enumerate(zip(wishes, built)):
-        own: list[str] = []
+        paths: list[str] = []
+        executable: list[str] = []
         for output in outputs:
-            written = next(paths)
-            own += written
-            if not written:
+            entries = next(remaining)
+            paths += _paths(entries)
+            executable += _executable(entries)
+            if not _paths(entries):
                 problems.append(_refuse_empty(wish, output.target))
-        if own:
+        if paths:
             digest = await engine.merge_all([output.digest for output in outputs])
             folder = f"trees/{number}"
-            root = posixpath.join(folder, _base(outputs, own))
-            found.append((AddPrefix(digest, folder), _entry(wish, _origin(outputs), root)))
+            base = _base(outputs, paths)
+            entry = _entry(wish, _origin(outputs), folder, base, executable)
+            found.append((AddPrefix(digest, folder), entry))
     if problems:
         raise BadDependencies(str(Problems(problems)))
     moved = await engine.add_prefixes([prefix for prefix, _ in found])

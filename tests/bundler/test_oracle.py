@@ -1,11 +1,12 @@
 """The real loaders decide alike: on this machine's files and on random graphs of libraries.
 
-How many files and graphs: MINIMG_ORACLE_FILES (0: all), MINIMG_ORACLE_GRAPHS, from seed
-MINIMG_ORACLE_SEED on.
+How many files and graphs: MINIMG_ORACLE_FILES (0: all of /usr; else a sample of programs and of
+the triplet's libraries), MINIMG_ORACLE_GRAPHS, from seed MINIMG_ORACLE_SEED on.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import subprocess
@@ -16,12 +17,13 @@ from pathlib import Path
 import pytest
 
 from pants_plugin_minimg.bundler import loader
+from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
 
 from .elf_builder import GLIBC, MUSL
 from .graphs import Graph, random_graph
 
-FILES = int(os.environ.get("MINIMG_ORACLE_FILES", "600"))
+FILES = int(os.environ.get("MINIMG_ORACLE_FILES", "300"))
 GRAPHS = int(os.environ.get("MINIMG_ORACLE_GRAPHS", "200"))
 SEED = int(os.environ.get("MINIMG_ORACLE_SEED", "0"))
 
@@ -81,20 +83,32 @@ def ask_musl(path: bytes, library_path: bytes = b"") -> Answer:
     return Answer(paths, missing, "" if done.returncode in (0, 127) else str(done.returncode))
 
 
-def _elf_files(top: bytes) -> Iterator[bytes]:
+def _files(top: bytes) -> Iterator[bytes]:
     for folder, folders, names in os.walk(top):
         # Debugging information has headers and no contents: nobody loads it.
         folders[:] = sorted(name for name in folders if name != b"debug")
         for name in sorted(names):
             path = folder + b"/" + name
-            if os.path.islink(path) or not os.path.isfile(path):
-                continue
-            try:
-                with open(path, "rb") as file:
-                    if file.read(4) == b"\x7fELF":
-                        yield path
-            except OSError:
-                continue
+            if os.path.isfile(path) and not os.path.islink(path):
+                yield path
+
+
+def _is_elf(path: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False
+
+
+def _elf_files() -> list[bytes]:
+    if not FILES:
+        return [path for path in _files(b"/usr") if _is_elf(path)]
+    candidates = [
+        path for top in (b"/usr/bin", b"/usr/lib/x86_64-linux-gnu") for path in _files(top)
+    ]
+    random.Random(2).shuffle(candidates)
+    return list(itertools.islice(filter(_is_elf, candidates), FILES))
 
 
 def _dynamic(host: Sysroot, path: bytes) -> loader.Closure | None:
@@ -103,16 +117,10 @@ def _dynamic(host: Sysroot, path: bytes) -> loader.Closure | None:
         if loader.kind(host, path) not in ("dynamic", "shared"):
             return None
         closure = loader.resolve(host, path)
-    except loader_errors():
+    except MinimgError:
         return None
     ours = closure.interpreter == GLIBC and closure.elf.elfclass == 64
     return closure if ours and closure.elf.machine == 62 else None
-
-
-def loader_errors() -> tuple[type[Exception], ...]:
-    from pants_plugin_minimg.bundler.errors import MinimgError
-
-    return (MinimgError,)
 
 
 def _difference(closure: loader.Closure, real: Answer) -> str | None:
@@ -132,9 +140,7 @@ def _difference(closure: loader.Closure, real: Answer) -> str | None:
 
 @glibc_here
 def test_the_machines_own_files(host: DirSysroot) -> None:
-    files = list(_elf_files(b"/usr"))
-    if FILES and len(files) > FILES:
-        files = sorted(random.Random(2).sample(files, FILES))
+    files = _elf_files()
     compared, wrong = 0, []
     for path in files:
         closure = _dynamic(host, path)

@@ -71,7 +71,6 @@ class Repository:
             pythonpath = ["{source_root()}"]
             backend_packages = [{backends}]
             pantsd = false
-            local_store_dir = "%(buildroot)s/.store"
             """,
         )
 

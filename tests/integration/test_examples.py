@@ -147,7 +147,7 @@ def test_run_loads_the_image_and_passes_arguments_and_status(
 
 
 def test_two_builds_under_other_conditions_give_the_same_bytes(
-    examples: Repository, tmp_path: Path
+    examples: Repository,
 ) -> None:
     digests = set()
     for number, env in enumerate(
@@ -161,8 +161,9 @@ def test_two_builds_under_other_conditions_give_the_same_bytes(
             prefix=("sh", "-c", f'umask {("022", "077")[number]}; exec "$@"', "sh"),
             env=env,
         )
-        shutil.rmtree(examples.root / ".store", ignore_errors=True)
-        other.pants("package", "//tools:hlint_image_plain", "//native:image").succeeded()
+        targets = ("//tools:hlint_image_plain", "//native:image")
+        run = other.pants("--no-local-cache", "package", *targets).succeeded()
+        assert run.ours().count("layer") >= 2
         tars = [other.dist(name) for name in ("tools/hlint_image_plain.tar", "native/image.tar")]
         infos = [tar.with_suffix(".docker-info.json").read_text() for tar in tars]
         assert all(json.loads(info)["image_id"] for info in infos)

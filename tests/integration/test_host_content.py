@@ -71,7 +71,8 @@ def repository(machine: Machine, tmp_path: Path) -> Repository:
     requirements.program("gcc")
     repository = Repository(tmp_path / "repo", machine.prefix)
     repository.write("BUILD", BUILD)
-    machine.do("mkdir -p /usr/share/minimg-test && echo 1 > /usr/share/minimg-test/a.conf")
+    # New content each time: no earlier run of the test can have cached what it gives.
+    machine.do("mkdir -p /usr/share/minimg-test && date +%N > /usr/share/minimg-test/a.conf")
     return repository
 
 

@@ -138,6 +138,17 @@ def rule_runner() -> RuleRunner:
                     tools=["mkdir", "ln", "echo"],
                     output_directories=["t"],
                 )
+                shell_command(
+                    name="large",
+                    command=(
+                        "mkdir bin; head -c 600000 /dev/zero > large_data;"
+                        "cp large_data bin/large_program; cp a.txt small_program;"
+                        "chmod +x bin/large_program small_program"
+                    ),
+                    tools=["mkdir", "head", "cp", "chmod"],
+                    execution_dependencies=[":a"],
+                    output_files=["large_data", "bin/large_program", "small_program"],
+                )
                 relocated_files(name="moved", files_targets=[":a"], src="x", dest="y/z")
                 resource(name="res", source="a.txt")
                 pex_binary(name="pex", entry_point="x:y")
@@ -179,6 +190,7 @@ def test_what_builds_files(
     assert listed == files
     assert entry == {
         "root": root,
+        "executable": [],
         "origin": address,
         "role": "program",
         "primary": True,
@@ -203,6 +215,15 @@ def test_several_wishes_keep_their_order_and_apart(rule_runner: RuleRunner) -> N
     ]
     assert entries[1]["path"] == "/etc/a"
     assert (entries[1]["mode"], entries[1]["owner"]) == ("0640", "0:1")
+
+
+def test_the_executable_bit_is_told_where_a_sandbox_does_not_show_it(
+    rule_runner: RuleRunner,
+) -> None:
+    """Files over 512 KB are hard links to a store in which each has the bit."""
+    _, (entry,) = found(rule_runner, wish("x:large"))
+    assert entry["root"] == "trees/0/x"
+    assert entry["executable"] == ["bin/large_program", "small_program"]
 
 
 def test_a_generator_is_one_tree_of_what_it_generates(rule_runner: RuleRunner) -> None:

@@ -114,7 +114,8 @@ class Context:
         return self._facts[real]
 
 
-_RUN = re.compile(rb"(?:/(?:[\x21-\x7e]{1,200}/)?\0){1,64}")
+# The slash in front once more, since the expression is found faster by a literal start.
+_RUN = re.compile(rb"/(?:[\x21-\x7e]{1,200}/)?\0(?:/(?:[\x21-\x7e]{1,200}/)?\0){0,63}")
 _VERSION = re.compile(rb"release version (\d{1,3})\.(\d{1,4})")
 
 
