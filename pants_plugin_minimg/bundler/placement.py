@@ -75,7 +75,7 @@ def place(request: Request, lower: Sysroot, scratch: bytes) -> Placement:
 
 
 def _place_tree(placement: Placement, tree: Tree, lower: Sysroot, scratch: bytes) -> None:
-    outputs = trees.outputs(os.fsencode(tree.root))
+    outputs = trees.outputs(os.fsencode(tree.root), tree.executable)
     if tree.role == "program":
         outputs = trees.unpacked(outputs, tree.origin, scratch)
         programs = _programs(outputs, tree)

@@ -29,7 +29,9 @@ class Tree:
     """Files that the build made, below `root` in the sandbox.
 
     Role "program": the output of `binary` or `extra_binaries`, to be put below `install_to`.
-    Role "file": one file (or a tree) that goes to `path`.
+    Role "file": one file (or a tree) that goes to `path`. `executable` are the paths below `root`
+    that are so; None: as the files' own modes say. An engine that links large files into the
+    sandbox gives them all the executable bit, so what the build said of them must come along.
     """
 
     root: str
@@ -38,6 +40,7 @@ class Tree:
     path: bytes
     owned: Owned
     primary: bool
+    executable: frozenset[bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def _tree(raw: dict[str, Any], install_to: str) -> Tree:
         path=path_bytes(raw.get("path") or install_to),
         owned=_owned(raw.get("mode"), raw.get("owner")),
         primary=bool(raw.get("primary", raw["role"] == "program")),
+        executable=frozenset(_paths(raw, "executable")) if "executable" in raw else None,
     )
 
 

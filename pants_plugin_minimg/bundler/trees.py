@@ -7,7 +7,7 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 from pants_plugin_minimg.bundler.errors import MinimgError
@@ -26,9 +26,15 @@ class Output:
     target: bytes | None = None
 
 
-def outputs(root: bytes) -> list[Output]:
-    """Every file and link below `root`, sorted by path. Raises OSError."""
-    return sorted(_scan(root, b""), key=lambda output: output.path.split(b"/"))
+def outputs(root: bytes, executable: frozenset[bytes] | None = None) -> list[Output]:
+    """Every file and link below `root`, sorted by path. Raises OSError.
+
+    `executable` are the paths that are executable, where the files' modes do not say it.
+    """
+    found = _scan(root, b"")
+    if executable is not None:
+        found = (replace(output, executable=output.path in executable) for output in found)
+    return sorted(found, key=lambda output: output.path.split(b"/"))
 
 
 def _scan(root: bytes, below: bytes) -> Iterator[Output]:

@@ -183,6 +183,12 @@ def test_an_archive_is_unpacked(bench: Bench) -> None:
     assert list(_entries(bench.plan())) == ["/app/data", "/app/run"]
 
 
+def test_what_the_build_says_of_executables_counts_and_not_the_mode(bench: Bench) -> None:
+    bench.tree("program", {"run*": STATIC, "data*": b"#!data"}, executable=["run"])
+    entries = _entries(bench.plan())
+    assert (entries["/run"].mode, entries["/data"].mode) == (0o755, 0o644)
+
+
 def test_a_script_brings_its_interpreter(bench: Bench) -> None:
     bench.program("/usr/bin/dash")
     bench.root.link("/usr/bin/sh", "dash")
