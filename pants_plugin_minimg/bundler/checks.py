@@ -14,7 +14,7 @@ from pants_plugin_minimg.bundler.text import path_bytes, text
 
 def paths(entries: dict[bytes, Entry]) -> Iterator[MinimgError]:
     """Names that a layer cannot hold, and entries that lie below something that is no directory."""
-    for path, entry in entries.items():
+    for path in entries:
         if any(name.startswith(b".wh.") for name in path.split(b"/")):
             yield MinimgError(
                 "MINIMG-E013",

@@ -13,7 +13,7 @@ import os
 import stat as stat_module
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot
@@ -51,6 +51,8 @@ _FILES = (b"/etc", b"/etc/ld.so.cache", b"/etc/ld.so.preload")
 #: One path's state: None when it is not there.
 State = Any
 
+T = TypeVar("T")
+
 
 def state(path: bytes, *, listed: bool = False) -> tuple[State, int]:
     """What identifies a path's content without reading it, and the newest time in it (ns).
@@ -83,7 +85,7 @@ def state(path: bytes, *, listed: bool = False) -> tuple[State, int]:
     return out, max(status.st_mtime_ns, status.st_ctime_ns)
 
 
-def settled(collect: Callable[[], tuple[Any, int]]) -> Any:
+def settled(collect: Callable[[], tuple[T, int]]) -> T:
     """What `collect` says, repeated until nothing in it is younger than a tick of the clock.
 
     `collect` returns a value and the newest time stamp in it. Raises MINIMG-E022 when files keep
@@ -137,7 +139,7 @@ def sweep() -> dict[str, Any]:
             "sha256": digest.hexdigest(),
         }, newest
 
-    return settled(collect)  # type: ignore[no-any-return]
+    return settled(collect)
 
 
 def _update(digest: Any, path: bytes) -> int:
@@ -206,7 +208,7 @@ def again(consulted: dict[str, Any]) -> dict[str, Any]:
                 newest = max(newest, time_ns)
         return out, newest
 
-    return settled(collect)  # type: ignore[no-any-return]
+    return settled(collect)
 
 
 def render(document: dict[str, Any]) -> str:

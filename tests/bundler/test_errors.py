@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from pants_plugin_minimg.bundler.errors import CODES, MinimgError, Problems
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from pants_plugin_minimg.bundler import fingerprint
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroot import DirSysroot

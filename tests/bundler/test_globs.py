@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from pants_plugin_minimg.bundler import globs
 from pants_plugin_minimg.bundler.sysroot import DirSysroot
 

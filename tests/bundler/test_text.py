@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from pants_plugin_minimg.bundler.text import path_bytes, text
 
 

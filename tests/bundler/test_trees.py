@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from pants_plugin_minimg.bundler import trees
 from pants_plugin_minimg.bundler.errors import MinimgError
 
@@ -48,7 +49,8 @@ def test_outputs_lists_files_and_links_with_their_bits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 def test_a_single_tar_is_unpacked(tmp_path: Path, mode: str) -> None:
     tree, scratch = tmp_path / "tree", tmp_path / "scratch"
-    tree.mkdir(), scratch.mkdir()
+    tree.mkdir()
+    scratch.mkdir()
     _tar(
         tree / "dist.tar",
         [
@@ -66,7 +68,8 @@ def test_a_single_tar_is_unpacked(tmp_path: Path, mode: str) -> None:
 
 def test_a_single_zip_is_unpacked(tmp_path: Path) -> None:
     tree, scratch = tmp_path / "tree", tmp_path / "scratch"
-    tree.mkdir(), scratch.mkdir()
+    tree.mkdir()
+    scratch.mkdir()
     with zipfile.ZipFile(tree / "dist.zip", "w") as archive:
         info = zipfile.ZipInfo("bin/run")
         info.external_attr = 0o100755 << 16
@@ -77,7 +80,8 @@ def test_a_single_zip_is_unpacked(tmp_path: Path) -> None:
 
 def test_a_program_is_not_taken_for_an_archive(tmp_path: Path) -> None:
     tree, scratch = tmp_path / "tree", tmp_path / "scratch"
-    tree.mkdir(), scratch.mkdir()
+    tree.mkdir()
+    scratch.mkdir()
     with zipfile.ZipFile(tree / "run", "w") as archive:
         archive.writestr("x", "x")
     (tree / "run").chmod(0o755)  # as a zip behind a launcher is
@@ -97,7 +101,8 @@ def test_a_program_is_not_taken_for_an_archive(tmp_path: Path) -> None:
 )
 def test_a_hostile_member_is_refused(tmp_path: Path, member: tarfile.TarInfo, code: str) -> None:
     tree, scratch = tmp_path / "tree", tmp_path / "in/scratch"
-    tree.mkdir(), scratch.mkdir(parents=True)
+    tree.mkdir()
+    scratch.mkdir(parents=True)
     _tar(tree / "x.tar.gz", [(member, b"")])
     with pytest.raises(MinimgError) as caught:
         _unpacked(tree, scratch)
@@ -108,7 +113,8 @@ def test_a_hostile_member_is_refused(tmp_path: Path, member: tarfile.TarInfo, co
 
 def test_a_member_behind_a_link_of_the_archive_is_refused(tmp_path: Path) -> None:
     tree, scratch = tmp_path / "tree", tmp_path / "scratch"
-    tree.mkdir(), scratch.mkdir()
+    tree.mkdir()
+    scratch.mkdir()
     _tar(
         tree / "x.tar.gz",
         [(_info("out", tarfile.SYMTYPE, str(tmp_path)), b""), (_info("out/escaped"), b"!")],
@@ -120,7 +126,8 @@ def test_a_member_behind_a_link_of_the_archive_is_refused(tmp_path: Path) -> Non
 
 def test_a_damaged_archive_is_one_error(tmp_path: Path) -> None:
     tree, scratch = tmp_path / "tree", tmp_path / "scratch"
-    tree.mkdir(), scratch.mkdir()
+    tree.mkdir()
+    scratch.mkdir()
     _tar(tree / "x.tar.gz", [(_info("big"), os.urandom(100_000))])
     whole = (tree / "x.tar.gz").read_bytes()
     (tree / "x.tar.gz").write_bytes(whole[: len(whole) // 2])
