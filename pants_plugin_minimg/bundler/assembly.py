@@ -8,12 +8,12 @@ from re import Pattern
 from pants_plugin_minimg.bundler import globs
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.placement import Placed, file_mode
-from pants_plugin_minimg.bundler.plan import FIRST_PARTY, SYSTEM, Entry
+from pants_plugin_minimg.bundler.plan import FIRST_PARTY, SYSTEM, Entry, parents
 from pants_plugin_minimg.bundler.request import Owned
 from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot, Walk
 from pants_plugin_minimg.bundler.text import text
 
-_ROOT = Owned(None, 0, 0)
+_BY_ROOT = Owned(None, 0, 0)
 
 
 class Assembly:
@@ -31,6 +31,7 @@ class Assembly:
         self.stats: dict[bytes, Stat] = {}
         self.problems: list[MinimgError] = []
         self.log: list[str] = []
+        self._left: dict[bytes, str] = {}
         self._placed = placed
         self._exclude = exclude
         self._describe = describe
@@ -52,6 +53,8 @@ class Assembly:
                 )
             )
         self.links(walk.links, walk.real)
+        for folder in walk.left:
+            self._left.setdefault(folder, f"the path to {text(walk.real)} leads through it")
         self._add(walk.real, walk.stat, reason)
 
     def links(self, links: tuple[tuple[bytes, bytes], ...], goal: bytes) -> None:
@@ -69,9 +72,16 @@ class Assembly:
         entry.mode = 0o755 if owned.mode is None else owned.mode
         entry.uid, entry.gid = owned.uid, owned.gid
 
+    def keep_left_directories(self) -> None:
+        """Put in the directories that only a `..` on the way to something passes through."""
+        implied = {parent for path in self.entries for parent in parents(path)}
+        for path, reason in self._left.items():
+            if path != b"/" and path not in implied:
+                self.directory(path, _BY_ROOT, reason)
+
     def _add(self, path: bytes, stat: Stat, reason: str) -> None:
         if stat.kind == "dir":
-            self.directory(path, _ROOT, reason)
+            self.directory(path, _BY_ROOT, reason)
             return
         if stat.kind != "file":
             self.problems.append(

@@ -34,6 +34,7 @@ def complete(
     blobs: str,
 ) -> Plan:
     """The plan, its contents stored in `blobs`. Raises Problems with all that the checks found."""
+    assembly.keep_left_directories()
     _assign_base(assembly, programs)
     contents.store(assembly.sysroot, list(assembly.entries.values()), blobs)
     image = _image_view(assembly, blobs)

@@ -42,7 +42,8 @@ class Walk:
     """Where a path leads.
 
     `real` is the canonical path, or with an error the one that could not be passed. `links` holds
-    each link passed through: its canonical path and its text. `error` is None, "ENOENT",
+    each link passed through: its canonical path and its text; `left` each directory that a `..`
+    left again, which must be there too for the path to lead on. `error` is None, "ENOENT",
     "ENOTDIR", "ELOOP", "EACCES" or "ENAMETOOLONG".
     """
 
@@ -50,6 +51,10 @@ class Walk:
     stat: Stat | None
     links: tuple[tuple[bytes, bytes], ...]
     error: str | None
+    left: tuple[bytes, ...] = ()
+
+
+_ROOT = Walk(b"/", None, (), None)
 
 
 class Sysroot(abc.ABC):
@@ -112,25 +117,24 @@ class Sysroot(abc.ABC):
             return Walk(path, None, (), "ENAMETOOLONG")
         parent, _, name = path.rpartition(b"/")
         if not parent.strip(b"/"):
-            return self._follow(b"/", (), path, follow_last)
+            return self._follow(_ROOT, path, follow_last)
         # The folder's own walk is shared by all names in it.
         above = self._walks.get((parent, True))
         if above is None:
             if parent.count(b"/") > 64:  # no deep recursion
-                return self._follow(b"/", (), path, follow_last)
+                return self._follow(_ROOT, path, follow_last)
             above = self._walks[(parent, True)] = self._walk(parent, True)
         if above.error is not None:
             return above
         if above.stat is None or above.stat.kind != "dir":
             return Walk(above.real, None, above.links, "ENOTDIR")
-        return self._follow(above.real, above.links, name, follow_last)
+        return self._follow(above, name, follow_last)
 
-    def _follow(
-        self, base: bytes, links: tuple[tuple[bytes, bytes], ...], rest: bytes, follow_last: bool
-    ) -> Walk:
-        """From the canonical directory `base` along `rest`."""
-        real = base
-        passed = list(links)
+    def _follow(self, base: Walk, rest: bytes, follow_last: bool) -> Walk:
+        """From the directory that `base` leads to along `rest`."""
+        real = base.real
+        passed = list(base.links)
+        left = list(base.left)
         pending = _components(rest)  # reversed: the next component is the last item
         stat = self._stat(real)
         must_be_dir = rest.endswith(b"/")
@@ -141,6 +145,7 @@ class Sysroot(abc.ABC):
             if name == b".":
                 continue
             if name == b"..":
+                left.append(real)
                 real = real.rpartition(b"/")[0] or b"/"
                 stat = self._stat(real)
                 continue
@@ -164,7 +169,7 @@ class Sysroot(abc.ABC):
             pending.extend(_components(target))
         if must_be_dir and (stat is None or stat.kind != "dir"):
             return Walk(real, None, tuple(passed), "ENOTDIR")
-        return Walk(real, stat, tuple(passed), None)
+        return Walk(real, stat, tuple(passed), None, tuple(left))
 
     def _stat(self, path: bytes) -> Stat | None:
         try:

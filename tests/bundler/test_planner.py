@@ -108,6 +108,15 @@ def test_both_ends_of_every_link_are_in_the_image(bench: Bench) -> None:
     assert any("libz.so.1" in reason for reason in entries["/usr/lib/tri/libz.so.1.2"].reasons)
 
 
+def test_a_directory_that_a_path_leads_out_of_again_is_there(bench: Bench) -> None:
+    bench.root.elf("/opt/app/lib/libown.so", soname=b"libown.so")
+    bench.root.directory("/opt/app/plugins")
+    bench.program("/opt/app/bin/tool", b"libown.so", runpath=b"$ORIGIN/../plugins/../lib")
+    entries = _entries(bench.plan(executables=["/opt/app/bin/tool"]))
+    assert entries["/opt/app/plugins"].kind == "dir"
+    assert "/opt/app/bin" not in entries  # implied by what is in it
+
+
 def test_the_lowest_layer_is_the_same_whatever_the_program(bench: Bench) -> None:
     bench.root.elf("/usr/lib/tri/libz.so.1", b"libc.so.6", soname=b"libz.so.1")
     bench.program("/usr/bin/one")

@@ -81,14 +81,15 @@ class Repository:
         file.chmod(mode)
         return file
 
-    def pants(self, *arguments: str, **env: str) -> Run:
-        command = [*self.prefix, str(source_root() / "pants"), "-ldebug", *arguments]
+    def pants(self, *arguments: str, level: str = "debug") -> Run:
+        """At level "debug" the log names the processes that ran."""
+        command = [*self.prefix, str(source_root() / "pants"), f"--level={level}", *arguments]
         # A Pants that runs this test hands its own options to its children by these variables.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PANTS_", "PEX_"))}
         done = subprocess.run(
             command,
             cwd=self.root,
-            env={**inherited, **self.env, **env},
+            env={**inherited, **self.env},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
