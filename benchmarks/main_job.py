@@ -67,6 +67,7 @@ class Job:
 
     def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
         self.options, self.scratch = options, scratch
+        self.load = os.getloadavg()[0]
         engine = Engine(options.engine)
         self.engine_version = engine.version()
         self.engine = engine if self.engine_version else None
@@ -137,10 +138,10 @@ class Job:
             "Written by `python3 -m benchmarks.main_job`; benchmarks/README.md says how to run it "
             "and what each column means.",
             "## The main job: hlint and git",
-            f"Measured{date}. {describe()}.",
+            f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}.",
             "Versions: " + ", ".join([*self.versions, *self._machine_versions()]) + ".",
-            f"Medians of {self.options.rounds} rounds (UPX: {self.options.upx_rounds}, slow rows: "
-            "1); every round runs all systems, in an order that changes. ▼ marks a figure of ours "
+            f"Rounds: {self.options.rounds} (UPX: {self.options.upx_rounds}, slow rows: "
+            "1); figures are medians, and every round runs all systems, in an order that changes. ▼ marks a figure of ours "
             "that a peer whose image starts betters. MB are 10⁶ bytes.",
             report.main_table(all_rows),
             report.failures(all_rows),

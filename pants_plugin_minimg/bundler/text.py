@@ -28,3 +28,8 @@ def path_bytes(escaped: str) -> bytes:
         else:
             raise ValueError(f"not an escaped path: {escaped!r}")
     return bytes(out)
+
+
+def escaped(path: str) -> str:
+    """A path that is text already, such as a field's value, in the form that `path_bytes` reads."""
+    return text(path.encode("utf-8"))

@@ -20,6 +20,7 @@ from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg import target_types as fields
+from pants_plugin_minimg.bundler.text import escaped
 from pants_plugin_minimg.subsystems.bundler import set_up_bundler
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.subsystems.upx import UpxSubsystem
@@ -124,6 +125,10 @@ def _one(field: fields.ExtraBinariesField, address: str, owner: Address) -> Unpa
     )
 
 
+def _escaped(paths: Sequence[str] | None) -> list[str]:
+    return [escaped(path) for path in paths or ()]
+
+
 def plan_request(
     field_set: MinimalDockerImageFieldSet, trees: Sequence[executables.Tree]
 ) -> dict[str, Any]:
@@ -133,13 +138,15 @@ def plan_request(
         "address": str(field_set.address),
         "sysroot": {"kind": "host"},
         "trees": executables.request_entries(trees),
-        "install_to": field_set.install_to.value,
-        "executables": field_set.executables.value or (),
-        "include": field_set.include.value or (),
-        "exclude": field_set.exclude.value or (),
-        "directories": dict(field_set.directories.value or {}),
-        "extra_libraries": field_set.extra_libraries.value or (),
-        "allowed_missing": field_set.allowed_missing.value or (),
+        "install_to": escaped(field_set.install_to.value),
+        "executables": _escaped(field_set.executables.value),
+        "include": _escaped(field_set.include.value),
+        "exclude": _escaped(field_set.exclude.value),
+        "directories": {
+            escaped(path): spec for path, spec in (field_set.directories.value or {}).items()
+        },
+        "extra_libraries": _escaped(field_set.extra_libraries.value),
+        "allowed_missing": _escaped(field_set.allowed_missing.value),
         "env": dict(field_set.env.value or {}),
         "pack": field_set.upx.value,
         "entrypoint": field_set.entrypoint.value or (),

@@ -14,6 +14,7 @@ from pants.engine.target import HydratedSources, HydrateSourcesRequest, SourcesF
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.bundler.text import escaped
 
 #: By name: the backend that has these targets need not be on.
 _NEEDS_PYTHON = ("pex_binary", "pex_binaries")
@@ -166,11 +167,11 @@ def _entry(
     """`executable` is said because a sandbox does not show it: large files all have the bit."""
     return {
         "root": posixpath.join(folder, base).rstrip("/"),
-        "executable": sorted(path[len(base) :].lstrip("/") for path in executable),
+        "executable": sorted(escaped(path[len(base) :].lstrip("/")) for path in executable),
         "origin": origin,
         "role": wish.role,
         "primary": wish.primary,
-        "path": wish.path,
+        "path": None if wish.path is None else escaped(wish.path),
         "mode": wish.mode,
         "owner": wish.owner,
     }

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pants_plugin_minimg.bundler.text import path_bytes, text
+from pants_plugin_minimg.bundler.text import escaped, path_bytes, text
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,8 @@ def test_any_bytes_come_back() -> None:
 def test_an_escape_that_text_does_not_write_is_refused(escaped: str) -> None:
     with pytest.raises(ValueError):
         path_bytes(escaped)
+
+
+@pytest.mark.parametrize("path", ["/usr/bin/git", "/opt/a\\xff", "/opt/größe"])
+def test_a_field_s_value_comes_back_as_its_bytes(path: str) -> None:
+    assert path_bytes(escaped(path)) == path.encode()

@@ -1,4 +1,4 @@
-"""What `binary` takes, by the real Pants: a `go_binary`, an `archive` of it, and what it refuses."""
+"""What `binary` takes, by the real Pants, and what it refuses."""
 
 from __future__ import annotations
 
