@@ -140,9 +140,9 @@ class Job:
             "## The main job: hlint and git",
             f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}.",
             "Versions: " + ", ".join([*self.versions, *self._machine_versions()]) + ".",
-            f"Rounds: {self.options.rounds} (UPX: {self.options.upx_rounds}, slow rows: "
-            "1); figures are medians, and every round runs all systems, in an order that changes. ▼ marks a figure of ours "
-            "that a peer whose image starts betters. MB are 10⁶ bytes.",
+            f"Rounds: {self.options.rounds} (UPX: {self.options.upx_rounds}, slow rows: 1); "
+            "figures are medians, and every round runs all systems, in an order that changes. ▼ "
+            "marks a figure of ours that a peer whose image starts betters. MB are 10⁶ bytes.",
             report.main_table(all_rows),
             report.failures(all_rows),
         ]
