@@ -96,9 +96,9 @@ def _assign_base(assembly: Assembly, programs: Programs) -> None:
     are those on the way from the interpreter's standard path and from the first system directory.
     """
     for closure in programs.closures.values():
-        assert closure.interpreter is not None and closure.interp_walk is not None
+        assert closure.interp_walk is not None
         walks = [closure.interp_walk]
-        if not closure.interpreter.rpartition(b"/")[2].startswith(b"ld-musl-"):
+        if not closure.is_musl:
             library = next((item for item in closure.loaded if item.name == _LIBC), None)
             if library is None or library.via not in ("system", "cache"):
                 continue  # not the sysroot's own: no part of the common layer

@@ -78,3 +78,9 @@ class Closure:
     def warn(self, warning: str) -> None:
         if warning not in self.warnings:
             self.warnings.append(warning)
+
+    @property
+    def is_musl(self) -> bool:
+        """Whether musl's loader starts it, which is its C library too."""
+        name = (self.interpreter or b"").rpartition(b"/")[2]
+        return name.startswith(b"ld-musl-")

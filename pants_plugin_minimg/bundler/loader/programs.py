@@ -78,7 +78,7 @@ def resolve(
     if closure.interpreter is None:
         return closure
     settings = Settings(ld_library_path, ld_preload, preload)
-    if _is_musl(closure.interpreter):
+    if closure.is_musl:
         run_musl = musl.Resolution(shared, closure, settings)
         run_musl.run()
         for name in extra:
@@ -100,7 +100,7 @@ def libgcc_trigger(sysroot: Sysroot, closure: Closure) -> bytes | None:
 
     The C library's own uses do not count, since nothing calls them by itself.
     """
-    if closure.interpreter is None or _is_musl(closure.interpreter):
+    if closure.interpreter is None or closure.is_musl:
         return None
     if any(item.path.endswith(b"/" + LIBGCC) for item in closure.loaded):
         return None
@@ -158,10 +158,6 @@ def _choose_loader(sysroot: Sysroot, closure: Closure) -> None:
             return
     if closure.elf.needed:
         closure.interpreter, closure.interp_walk = candidates[0], sysroot.walk(candidates[0])
-
-
-def _is_musl(interpreter: bytes) -> bool:
-    return interpreter.rpartition(b"/")[2].startswith(b"ld-musl-")
 
 
 def _facts(shared: Context, closure: Closure) -> LoaderFacts:
