@@ -45,17 +45,18 @@ def _run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def haskell(tmp_path: Path) -> Iterator[Path]:
-    """A repository with one file that git tracks and one that it does not."""
+    """A repository with one file that git tracks and one that it ignores."""
     folder = tmp_path / "haskell"
     folder.mkdir()
-    for name in ("Tracked.hs", "Untracked.hs"):
+    for name in ("Tracked.hs", "Ignored.hs"):
         (folder / name).write_text(SLOPPY)
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    (folder / ".gitignore").write_text("Ignored.hs\n")
     subprocess.run(["git", "add", "Tracked.hs"], cwd=folder, check=True)
     yield folder
 
 
-def test_hlint_lints_what_is_mounted_and_what_git_tracks(
+def test_hlint_lints_what_is_mounted_and_asks_git_which(
     examples: Repository, haskell: Path
 ) -> None:
     requirements.program("hlint")
@@ -72,10 +73,10 @@ def test_hlint_lints_what_is_mounted_and_what_git_tracks(
     linted = _run(*mounted, ".")
     assert linted.returncode == 1, linted.stderr
     assert "Use concatMap" in linted.stdout
-    assert "Tracked.hs" in linted.stdout and "Untracked.hs" in linted.stdout
+    assert "Tracked.hs" in linted.stdout and "Ignored.hs" in linted.stdout
     tracked = _run(*mounted, "--git")
     assert tracked.returncode == 1, tracked.stderr
-    assert "Use concatMap" in tracked.stdout and "Untracked.hs" not in tracked.stdout
+    assert "Use concatMap" in tracked.stdout and "Ignored.hs" not in tracked.stdout
 
 
 def test_the_file_server_is_the_only_file_and_serves_a_page(
@@ -87,11 +88,13 @@ def test_the_file_server_is_the_only_file_and_serves_a_page(
     image = images.read(tar)
     assert [[info.name for info in layer] for layer in image.layers] == [["fileserver"]]
 
-    (tmp_path / "page.txt").write_text("a page\n")
+    served = tmp_path / "served"
+    served.mkdir()  # pytest's own folder is closed to the container's user
+    (served / "page.txt").write_text("a page\n")
     _load(tar)
     started = subprocess.run(
         [requirements.docker(), "run", "--rm", "-d", "-p", "127.0.0.1::8080"]
-        + ["-v", f"{tmp_path}:/srv:ro", "example-fileserver:latest"],
+        + ["-v", f"{served}:/srv:ro", "example-fileserver:latest"],
         check=True,
         capture_output=True,
         text=True,
