@@ -7,26 +7,32 @@ line for each problem and nothing else.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 
-from pants_plugin_minimg.bundler import cli_closure
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 
+#: Which module has a command: only that one is imported, since the start is paid by every process.
+_COMMANDS = {
+    "closure": "cli_closure",
+    **dict.fromkeys(("sweep", "stat", "plan"), "cli_plan"),
+    **dict.fromkeys(("layer", "pack", "image", "tar"), "cli_image"),
+}
 
-def parser() -> argparse.ArgumentParser:
+
+def parser(arguments: list[str]) -> argparse.ArgumentParser:
+    """Knows the command that `arguments` name, or all of them when they name none."""
     out = argparse.ArgumentParser(prog="bundler", description=__doc__)
     commands = out.add_subparsers(dest="command", required=True)
-    cli_closure.add_parser(commands)
-    from pants_plugin_minimg.bundler import cli_image, cli_plan
-
-    cli_plan.add_parser(commands)
-    cli_image.add_parser(commands)
+    wanted = next((_COMMANDS[word] for word in arguments[:1] if word in _COMMANDS), None)
+    for name in [wanted] if wanted else dict.fromkeys(_COMMANDS.values()):
+        importlib.import_module(f"pants_plugin_minimg.bundler.{name}").add_parser(commands)
     return out
 
 
 def main(arguments: list[str]) -> int:
-    options = parser().parse_args(arguments)
+    options = parser(arguments).parse_args(arguments)
     try:
         return int(options.run(options) or 0)
     except Problems as problems:

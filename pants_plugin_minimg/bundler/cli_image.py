@@ -1,16 +1,15 @@
-"""The commands `layer`, `pack`, `image` and `tar`."""
+"""The commands `layer`, `pack`, `image` and `tar`.
+
+Each imports what it needs when it runs: every process of a build pays for its start.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 
-from pants_plugin_minimg.bundler import archive, image, imagespec, jsonfile, layers, report, upx
+from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.oci import Layer
-from pants_plugin_minimg.bundler.plan import Entry
-from pants_plugin_minimg.bundler.toolrun import lay_out
 
 _MAX_TIME = 253402300799  # the last second that RFC 3339 can write
 
@@ -48,6 +47,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_layer(options: argparse.Namespace) -> None:
+    from pants_plugin_minimg.bundler import layers
+
     _check_time(options.mtime)
     entries = layers.load(options.projection)
     contents = layers.Contents(options.blobs, options.packed)
@@ -56,6 +57,11 @@ def run_layer(options: argparse.Namespace) -> None:
 
 
 def run_pack(options: argparse.Namespace) -> None:
+    import tempfile
+
+    from pants_plugin_minimg.bundler import upx
+    from pants_plugin_minimg.bundler.toolrun import lay_out
+
     os.makedirs(options.out, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.out) as folder:
         run = lay_out(options.tool, os.path.join(folder, "tool"))
@@ -66,6 +72,10 @@ def run_pack(options: argparse.Namespace) -> None:
 
 
 def run_image(options: argparse.Namespace) -> None:
+    from pants_plugin_minimg.bundler import image, imagespec, report
+    from pants_plugin_minimg.bundler.oci import Layer
+    from pants_plugin_minimg.bundler.plan import Entry
+
     _check_time(options.created)
     spec = imagespec.load(options.request)
     stack = tuple(map(Layer.load, options.layer))
@@ -83,6 +93,8 @@ def run_image(options: argparse.Namespace) -> None:
 
 
 def run_tar(options: argparse.Namespace) -> None:
+    from pants_plugin_minimg.bundler import archive
+
     archive.write(options.layout, options.out)
 
 

@@ -1,17 +1,22 @@
-"""The commands `sweep`, `stat` and `plan`."""
+"""The commands `sweep`, `stat` and `plan`.
+
+`sweep` and `stat` run in every session, so they import nothing of what `plan` needs.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pants_plugin_minimg.bundler import fingerprint, plan, planner, request
+from pants_plugin_minimg.bundler import fingerprint
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
 from pants_plugin_minimg.bundler.text import path_bytes
+
+if TYPE_CHECKING:
+    from pants_plugin_minimg.bundler.plan import Plan
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,6 +47,10 @@ def run_stat(options: argparse.Namespace) -> None:
 
 
 def run_plan(options: argparse.Namespace) -> None:
+    import tempfile
+
+    from pants_plugin_minimg.bundler import planner, request
+
     wanted = request.load(options.request)
     swept = _read(options.sweep) if options.sweep else {"folders": [], "files": []}
     sysroot: Sysroot = DirSysroot(os.fsencode(wanted.sysroot_root))
@@ -65,7 +74,9 @@ def run_plan(options: argparse.Namespace) -> None:
     _write_plan(options.out, result, consulted)
 
 
-def _write_plan(folder: str, result: plan.Plan, consulted: dict[str, Any]) -> None:
+def _write_plan(folder: str, result: Plan, consulted: dict[str, Any]) -> None:
+    from pants_plugin_minimg.bundler import plan
+
     os.makedirs(os.path.join(folder, "layers"), exist_ok=True)
     _write(os.path.join(folder, "plan.json"), _json(result.to_json()))
     for number, entries in result.layers().items():
