@@ -13,7 +13,7 @@ from pants_plugin_minimg.bundler.loader.ldcache import flags_for
 _MAGIC = b"glibc-ld.so.cache1.1"
 _HEADER, _ENTRY = 48, 24
 _LITTLE_ENDIAN, _BIG_ENDIAN = 2, 3
-_RUNS = re.compile(rb"\d+|\D", re.DOTALL)
+_RUNS = re.compile(rb"[0-9]+|[^0-9]", re.DOTALL)
 
 
 def render(paths: Mapping[bytes, bytes], header: Header) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -22,20 +23,32 @@ _NEW_MAGIC = b"glibc-ld.so.cache1.1"
 _OLD_HEADER, _OLD_ENTRY = 16, 12
 _NEW_HEADER, _NEW_ENTRY = 48, 24
 _MAX_NAME = 4096
+_LEADING_ZEROS = re.compile(rb"(?<![0-9])0+(?=[0-9])")
 
 
 @dataclass(frozen=True)
 class Cache:
-    """Name -> [(flags, path)] in the file's order, without the entries for better processors."""
+    """Name -> [(flags, path)] in the file's order, without the entries for better processors.
+
+    Names are as the loader compares them: see `compared`.
+    """
 
     entries: dict[bytes, list[tuple[int, bytes]]]
 
     def lookup(self, name: bytes, wanted: frozenset[int]) -> bytes | None:
         """The path noted for `name` whose flags (see `flags_for`) are among `wanted`."""
-        for flags, path in self.entries.get(name, ()):
+        for flags, path in self.entries.get(compared(name), ()):
             if flags in wanted:
                 return path
         return None
+
+
+def compared(name: bytes) -> bytes:
+    """Runs of digits count by their value: `liba.so.01` is found as `liba.so.1`.
+
+    glibc elf/dl-cache.c, _dl_cache_libcmp.
+    """
+    return _LEADING_ZEROS.sub(b"", name)
 
 
 def flags_for(header: Header) -> frozenset[int]:
@@ -112,7 +125,7 @@ def _add(
 ) -> None:
     name, path = _string(raw, key), _string(raw, value)
     if name is not None and path is not None:
-        entries.setdefault(name, []).append((flags, path))
+        entries.setdefault(compared(name), []).append((flags, path))
 
 
 def _string(raw: bytes, offset: int) -> bytes | None:
