@@ -162,8 +162,8 @@ def test_other_interpreters_write_the_same_bytes(
         name = f"{major}.{minor}"
         packages = str(tmp_path / name)
         _install(python, packages)
-        environment = {"PYTHONPATH": os.pathsep.join((str(ROOT), packages))}
-        assert _build(python, inputs, name, **environment) == expected, f"CPython {name}"
+        modules = os.pathsep.join((str(ROOT), packages))
+        assert _build(python, inputs, name, PYTHONPATH=modules) == expected, f"CPython {name}"
 
 
 def _install(python: str, folder: str) -> None:
