@@ -49,7 +49,8 @@ class Run:
         )
 
     def succeeded(self) -> Run:
-        assert self.exit_code == 0, self.stdout + self.stderr
+        lines = [line for line in self.stderr.splitlines() if "[DEBUG]" not in line]
+        assert self.exit_code == 0, "\n".join([self.stdout, *lines])
         return self
 
 
