@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from pants_plugin_minimg.bundler import fingerprint
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
 from pants_plugin_minimg.bundler.text import path_bytes
 
 if TYPE_CHECKING:
@@ -50,13 +49,15 @@ def run_plan(options: argparse.Namespace) -> None:
     import tempfile
 
     from pants_plugin_minimg.bundler import planner, request
+    from pants_plugin_minimg.bundler.recorder import Recorder
+    from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
 
     wanted = request.load(options.request)
     swept = _read(options.sweep) if options.sweep else {"folders": [], "files": []}
     sysroot: Sysroot = DirSysroot(os.fsencode(wanted.sysroot_root))
     recorder = None
     if wanted.sysroot_kind == "host":
-        recorder = fingerprint.Recorder(
+        recorder = Recorder(
             sysroot, map(path_bytes, swept["folders"]), map(path_bytes, swept["files"])
         )
         sysroot = recorder

@@ -6,8 +6,6 @@ All problems of an image are found before one is reported, so `Problems` collect
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 #: Code -> what it stands for. `docs/errors.md` has one section a code; codes are never reused.
 CODES = {
     "MINIMG-E001": "the request or a file of ours cannot be read",
@@ -35,21 +33,23 @@ CODES = {
 }
 
 
-@dataclass(unsafe_hash=True)
 class MinimgError(Exception):
     """One problem.
 
-    `subject` is the address or the path, as text (paths escaped as `plan.text` does).
+    `subject` is the address or the path, as text (paths escaped as `text.text` does).
     """
 
-    code: str
-    subject: str
-    problem: str
-    remedy: str = ""
+    def __init__(self, code: str, subject: str, problem: str, remedy: str = "") -> None:
+        if code not in CODES:
+            raise ValueError(f"unknown error code {code}")
+        super().__init__(code, subject, problem, remedy)
+        self.code, self.subject, self.problem, self.remedy = code, subject, problem, remedy
 
-    def __post_init__(self) -> None:
-        if self.code not in CODES:
-            raise ValueError(f"unknown error code {self.code}")
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MinimgError) and self.args == other.args
+
+    def __hash__(self) -> int:
+        return hash(self.args)
 
     def __str__(self) -> str:
         tail = f" {self.remedy}" if self.remedy else ""

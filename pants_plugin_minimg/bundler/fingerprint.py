@@ -12,11 +12,10 @@ import json
 import os
 import stat as stat_module
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot
 from pants_plugin_minimg.bundler.text import path_bytes, text
 
 #: A file changed twice within one tick of the kernel's clock may show one time stamp. 20 ms is
@@ -146,53 +145,6 @@ def _update(digest: Any, path: bytes) -> int:
     value, newest = state(path)
     digest.update(repr((path, value)).encode())
     return newest
-
-
-class Recorder(Sysroot):
-    """Passes every question on to the host, and remembers those that no sweep answers."""
-
-    def __init__(self, host: Sysroot, folders: Iterable[bytes], files: Iterable[bytes]) -> None:
-        super().__init__()
-        self._host = host
-        self._folders = frozenset(folders)
-        self._files = frozenset(files)
-        self._paths: dict[bytes, State] = {}
-        self._listed: dict[bytes, State] = {}
-
-    def _record(self, path: bytes) -> None:
-        if path in self._paths or path in self._files:
-            return
-        if (path.rpartition(b"/")[0] or b"/") in self._folders or path in self._folders:
-            return
-        self._paths[path] = state(path)[0]
-
-    def lstat(self, path: bytes) -> Stat | None:
-        self._record(path)
-        return self._host.lstat(path)
-
-    def denied(self, path: bytes) -> bool:
-        return self._host.denied(path)
-
-    def readlink(self, path: bytes) -> bytes:
-        self._record(path)
-        return self._host.readlink(path)
-
-    def open(self, path: bytes) -> BinaryIO:
-        self._record(path)
-        return self._host.open(path)
-
-    def scandir(self, path: bytes) -> list[bytes]:
-        if path not in self._folders and path not in self._listed:
-            self._listed[path] = state(path, listed=True)[0]
-        return self._host.scandir(path)
-
-    def consulted(self) -> dict[str, Any]:
-        """The paths outside the sweep and their state when they were first looked at."""
-        return {
-            "version": 1,
-            "paths": {text(path): value for path, value in sorted(self._paths.items())},
-            "listed": {text(path): value for path, value in sorted(self._listed.items())},
-        }
 
 
 def again(consulted: dict[str, Any]) -> dict[str, Any]:

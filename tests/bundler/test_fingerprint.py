@@ -7,11 +7,12 @@ import pytest
 
 from pants_plugin_minimg.bundler import fingerprint
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.recorder import Recorder
 from pants_plugin_minimg.bundler.sysroot import DirSysroot
 
 
-def _recorder(*folders: Path) -> fingerprint.Recorder:
-    return fingerprint.Recorder(DirSysroot(b"/"), [os.fsencode(folder) for folder in folders], [])
+def _recorder(*folders: Path) -> Recorder:
+    return Recorder(DirSysroot(b"/"), [os.fsencode(folder) for folder in folders], [])
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _look(recorder: fingerprint.Recorder, path: Path) -> None:
+def _look(recorder: Recorder, path: Path) -> None:
     recorder.walk(os.fsencode(path))
 
 
