@@ -76,7 +76,7 @@ class Assembly:
         """Put in the directories that only a `..` on the way to something passes through."""
         implied = {parent for path in self.entries for parent in parents(path)}
         for path, reason in self._left.items():
-            if path != b"/" and path not in implied:
+            if path != b"/" and path not in implied and path not in self.entries:
                 self.directory(path, _BY_ROOT, reason)
 
     def _add(self, path: bytes, stat: Stat, reason: str) -> None:

@@ -12,6 +12,7 @@ from pants_plugin_minimg.bundler.sysroot import Walk
 from pants_plugin_minimg.bundler.text import text
 
 _LIBGCC = b"libgcc_s.so.1"
+_PRELOAD = b"/etc/ld.so.preload"
 
 _WALK_ERRORS = {
     "ELOOP": ("MINIMG-E007", "its links lead round in a circle", "Mend the links."),
@@ -131,6 +132,7 @@ class Resolver:
         except elf.ElfError as error:
             self._refuse(walk.real, f"the loader would refuse it: {error}", "Build it again.")
             return
+        self._warn_if_packed(walk)
         self.programs.elves[walk.real] = closure.elf
         if closure.interpreter is not None:
             self.programs.closures[walk.real] = closure
@@ -145,12 +147,25 @@ class Resolver:
                 assembly.need(closure.interp_walk, f"interpreter of {text(path)}")
         self._add_closure(closure)
 
+    def _warn_if_packed(self, walk: Walk) -> None:
+        """UPX takes PT_INTERP and PT_DYNAMIC away: any program then looks like a static one."""
+        with self._assembly.sysroot.open(walk.real) as file:
+            if elf.upx_packed(file):
+                self._assembly.log.append(
+                    f"{text(walk.real)} is packed with UPX already, which hides the libraries that "
+                    "it needs: give it unpacked and set `upx=True`, unless it is static."
+                )
+
     def _add_closure(self, closure: loader.Closure) -> None:
         assembly, options = self._assembly, self._options
         for loaded in closure.loaded:
             if loaded.name in options.extra_libraries:
                 self._extra_found.add(loaded.name)
             assembly.need(loaded.walk, _reason(closure, loaded))
+        if any(loaded.via == "preload" for loaded in closure.loaded):
+            listed = assembly.sysroot.walk(_PRELOAD)
+            if listed.error is None:
+                assembly.need(listed, "names libraries that the loader opens for every program")
         for twin in closure.twins:
             assembly.need(twin.walk, _reason(closure, twin))
         for missing in closure.missing:

@@ -41,8 +41,8 @@ def complete(
     differing = _differences(options, programs, image)
     if _write_cache(assembly, programs, differing, image, blobs):
         differing = _differences(options, programs, image)
-    process = list(request.entrypoint) or _default_entrypoint(request, programs, placed)
     problems = list(checks.paths(assembly.entries))
+    process = list(request.entrypoint) or _default_entrypoint(request, placed, problems)
     problems += checks.entrypoint(request, process or list(request.cmd), image)
     problems += checks.user(request, image)
     problems += differing.values()
@@ -68,25 +68,29 @@ def _platform(programs: Programs) -> dict[str, str]:
     raise MinimgError("MINIMG-E016", "/", "no ELF program is in the image", "Name one.")
 
 
-def _default_entrypoint(request: Request, programs: Programs, placed: Placement) -> list[str]:
+def _default_entrypoint(
+    request: Request, placed: Placement, problems: list[MinimgError]
+) -> list[str]:
     """The program of `binary`; without one, the only program. Several leave it to `entrypoint`."""
     if request.cmd and not any(file.primary for file in placed.files.values()):
         return []
-    own = [file.named for file in placed.files.values() if file.program and file.primary]
-    candidates = own or list(request.executables)
+    built = [file for file in placed.files.values() if file.program]
+    candidates = [file.named for file in built if file.primary] or [
+        *(file.named for file in built),
+        *request.executables,
+    ]
     if len(candidates) == 1:
         return [text(candidates[0])]
     names = ", ".join(text(path) for path in candidates)
-    raise Problems(
-        [
-            MinimgError(
-                "MINIMG-E014",
-                request.address,
-                f"it is not clear which program the container starts: {names}",
-                f'Set `entrypoint`, as in `entrypoint=["{text(candidates[0])}"]`.',
-            )
-        ]
+    problems.append(
+        MinimgError(
+            "MINIMG-E014",
+            request.address,
+            f"it is not clear which program the container starts: {names}",
+            f'Set `entrypoint`, as in `entrypoint=["{text(candidates[0])}"]`.',
+        )
     )
+    return []
 
 
 def _assign_base(assembly: Assembly, programs: Programs) -> None:

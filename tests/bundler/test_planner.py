@@ -358,6 +358,37 @@ def test_two_programs_need_an_entrypoint(bench: Bench) -> None:
     assert "/usr/bin/one" in str(error) and "/usr/bin/two" in str(error)
 
 
+def test_the_only_program_of_extra_binaries_is_started(bench: Bench) -> None:
+    bench.tree("program", {"helper*": STATIC}, primary=False)
+    assert bench.plan().entrypoint == ["/helper"]
+    bench.tree("program", {"other*": STATIC}, primary=False)
+    assert bench.codes(user="nobody") == ["MINIMG-E014", "MINIMG-E015"]
+
+
+def test_preloaded_libraries_come_with_the_file_that_names_them(bench: Bench) -> None:
+    bench.root.elf("/usr/lib/tri/libpre.so", soname=b"libpre.so")
+    bench.root.file("/etc/ld.so.preload", b"/lib/tri/libpre.so\n")
+    bench.program("/usr/bin/tool")
+    entries = _entries(bench.plan(executables=["/usr/bin/tool"]))
+    assert {"/etc/ld.so.preload", "/usr/lib/tri/libpre.so"} <= set(entries)
+
+
+def test_a_packed_program_is_said_to_hide_its_libraries(bench: Bench) -> None:
+    packed = build(Spec(dynamic=False, e_type=2, payload=b"UPX!" + bytes(32)))
+    bench.tree("program", {"server*": packed})
+    assert any("packed with UPX" in line for line in bench.plan().log)
+    plain = bench.tree("program", {"plain*": STATIC})
+    assert not bench.plan(trees=[plain]).log
+
+
+def test_a_mode_that_a_field_gives_stays_for_a_directory_that_is_passed(bench: Bench) -> None:
+    bench.root.elf("/opt/app/lib/libown.so", soname=b"libown.so")
+    bench.root.directory("/opt/app/plugins")
+    bench.program("/opt/app/bin/tool", b"libown.so", runpath=b"$ORIGIN/../plugins/../lib")
+    plan = bench.plan(executables=["/opt/app/bin/tool"], directories={"/opt/app/plugins": "0700"})
+    assert _entries(plan)["/opt/app/plugins"].mode == 0o700
+
+
 def test_libgcc_comes_on_its_trigger(bench: Bench) -> None:
     bench.root.elf("/usr/lib/tri/libgcc_s.so.1", soname=b"libgcc_s.so.1")
     bench.program("/usr/bin/tool", imports=[b"pthread_cancel"])
