@@ -22,6 +22,7 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg import target_types as fields
 from pants_plugin_minimg.bundler.text import escaped
 from pants_plugin_minimg.subsystems.bundler import set_up_bundler
+from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.subsystems.upx import UpxSubsystem
 from pants_plugin_minimg.util_rules import closure, compress, executables, image, layers, sysroots
@@ -209,7 +210,7 @@ async def package_minimal_docker_image(
         options.default_repository,
     )
     host.check(address)
-    bundler = await set_up_bundler()
+    bundler = await set_up_bundler(interpreter(host.local))
     trees = await executables.trees(tuple(wishes(field_set)))
     sweep = await sysroots.sweep(bundler)
     planned = await closure.plan_on_host(

@@ -13,21 +13,22 @@ from typing import Any
 from pants.backend.python.target_types import EntryPoint
 from pants.backend.python.util_rules.interpreter_constraints import InterpreterConstraints
 from pants.backend.python.util_rules.pex import PexRequest, VenvPex, VenvPexProcess
+from pants.backend.python.util_rules.pex_environment import PythonExecutable
 from pants.backend.python.util_rules.pex_requirements import EntireLockfile, Lockfile
 from pants.engine.fs import CreateDigest, Digest, FileContent
 from pants.engine.process import FallibleProcessResult, ProcessCacheScope
 from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
+from pants_plugin_minimg.subsystems.interpreter import CONSTRAINTS
 
 _PACKAGE = "pants_plugin_minimg"
 _LOCK = Lockfile(
     url=f"resource://{_PACKAGE}.subsystems/bundler.lock",
     url_description_of_origin="the lock that comes with pants-plugin-minimg",
-    resolve_name="minimg-bundler",
+    # A name would bring the user's own interpreter constraints in where `python` is given.
+    resolve_name="",
 )
-#: Given with the request: a user's own constraints say nothing about this tool.
-_CONSTRAINTS = ("CPython>=3.9,<3.15",)
 #: All that a process knows of its surroundings. Nothing of the user's environment gets in.
 _ENVIRONMENT = {"LC_ALL": "C", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 _BAD_INPUT = 2
@@ -103,15 +104,20 @@ def _complaints(description: str, result: FallibleProcessResult) -> list[str]:
     return [f"{description}: ended with exit code {result.exit_code}", *lines]
 
 
-async def set_up_bundler() -> Bundler:
-    """Built once for all images. No rule, so that an image can be refused before it is built."""
+async def set_up_bundler(python: PythonExecutable | None) -> Bundler:
+    """Built once for all images. No rule, so that an image can be refused before it is built.
+
+    `python` None: Pants looks for an interpreter.
+    """
     digests = await engine.create_digests((CreateDigest(sources()),))
     venv = await engine.create_venv(
         PexRequest(
             output_filename="minimg_bundler.pex",
             internal_only=True,
             requirements=EntireLockfile(_LOCK),
-            interpreter_constraints=InterpreterConstraints(_CONSTRAINTS),
+            python=python,
+            # Given with the request: a user's own constraints say nothing about this tool.
+            interpreter_constraints=InterpreterConstraints(() if python else CONSTRAINTS),
             sources=digests[0],
             main=EntryPoint(f"{_PACKAGE}.bundler.__main__"),
             description="Building the sandbox program of minimal images",

@@ -23,9 +23,13 @@ class UnusableSysroot(Exception):
 
 @dataclass(frozen=True)
 class HostAccess:
-    """Whether processes of the environment see this machine's files; `obstacle` says why not."""
+    """Whether processes of the environment see this machine's files; `obstacle` says why not.
+
+    `local`: they run where Pants runs, be it Linux or not.
+    """
 
     obstacle: str | None
+    local: bool = True
 
     def check(self, address: str) -> None:
         """Raises UnusableSysroot MINIMG-E019 where the host cannot be the sysroot."""
@@ -81,12 +85,10 @@ async def find_host_access(
     global_options: GlobalOptions,
     platform: Platform,
 ) -> HostAccess:
+    alias = environment.val.alias if environment.val is not None else None
+    remote = environments.remote_execution_used_globally(global_options)
     return HostAccess(
-        obstacle(
-            environment.val.alias if environment.val is not None else None,
-            environments.remote_execution_used_globally(global_options),
-            platform.value,
-        )
+        obstacle(alias, remote, platform.value), local=not remote and alias in (None, _LOCAL)
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from pants.backend.python.util_rules.pex_environment import PythonExecutable
 from pants.engine.fs import EMPTY_DIGEST
 from pants.engine.process import ProcessResult
 from pants.engine.rules import QueryRule, collect_rules, rule
@@ -15,6 +17,7 @@ from pants.testutil.rule_runner import RuleRunner
 import pants_plugin_minimg
 from pants_plugin_minimg.subsystems import bundler
 from pants_plugin_minimg.subsystems.bundler import BundlerError, process, run_all
+from pants_plugin_minimg.subsystems.interpreter import interpreter
 from tests.rules.fake_engine import BUNDLER, Failed, Tree, install
 from tests.rules.support import plugin_rules, set_options
 
@@ -94,22 +97,28 @@ def test_processes_know_nothing_of_the_user() -> None:
     assert dict(step.extra_env or {}) == {"LC_ALL": "C", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 
 
+@dataclass(frozen=True)
+class Python:
+    executable: PythonExecutable | None
+
+
 @rule
-async def set_up() -> bundler.Bundler:
-    return await bundler.set_up_bundler()
+async def set_up(python: Python) -> bundler.Bundler:
+    return await bundler.set_up_bundler(python.executable)
 
 
-def test_it_runs_in_the_sandbox() -> None:
+@pytest.mark.parametrize("local", [True, False])
+def test_it_runs_in_the_sandbox(local: bool) -> None:
     rule_runner = RuleRunner(
         rules=[
             *plugin_rules(),
             *collect_rules(),
-            QueryRule(bundler.Bundler, []),
+            QueryRule(bundler.Bundler, [Python]),
             QueryRule(ProcessResult, [bundler.VenvPexProcess]),
         ]
     )
     set_options(rule_runner, ["--python-interpreter-constraints=['CPython==2.7.*']"])
-    tool = rule_runner.request(bundler.Bundler, [])
+    tool = rule_runner.request(bundler.Bundler, [Python(interpreter(local))])
     step = process(tool, ("--help",), description="Ask for help", inputs=EMPTY_DIGEST)
     result = rule_runner.request(ProcessResult, [step])
     for command in (b"sweep", b"stat", b"plan", b"layer", b"pack", b"image", b"tar", b"closure"):
