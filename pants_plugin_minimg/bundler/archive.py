@@ -22,14 +22,19 @@ class _Item:
     size: int | None  # None: a directory
 
 
-def write(layout: str, out: str) -> None:
+def write(layout: str, out: str, layers: str | None = None) -> None:
     """Write the layout as a tar: 0644 and 0755, owner 0, time 0, sorted by path components.
 
-    Each blob is checked against its name while it is copied. Raises MinimgError MINIMG-E001 when
-    the folder is no whole layout, and OSError.
+    `layers` is a folder whose `blobs/sha256` holds the blobs that the layout lacks. Each blob is checked
+    against its name while it is copied. Raises MinimgError MINIMG-E001 when the folders are no
+    whole layout, and OSError.
     """
-    items = list(_scan(layout, ""))
-    _check_whole(layout, {item.name for item in items})
+    found = {item.name: item for item in _scan(layout, "")}
+    if layers is not None:
+        for item in _scan(os.path.join(layers, oci.BLOBS), oci.BLOBS + "/"):
+            found.setdefault(item.name, item)
+    items = sorted(found.values(), key=lambda item: os.fsencode(item.name).split(b"/"))
+    _check_whole(layout, set(found))
     os.makedirs(os.path.dirname(out) or ".", exist_ok=True)
     with open(out, "wb") as file:
         for item in items:

@@ -38,6 +38,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     whole.add_argument("--report", nargs="*", default=[], help="packed/SHA.json of each program")
     whole.add_argument("--created", type=int, default=0, help="seconds since 1970")
     whole.add_argument("--out", required=True)
+    whole.add_argument("--layers", help="folder of the layers' blobs, for --tar")
+    whole.add_argument("--tar", help="write the tar that engines load, too")
     whole.set_defaults(run=run_image)
 
     tar = commands.add_parser("tar", help="write a layout as the tar that engines load")
@@ -90,6 +92,10 @@ def run_image(options: argparse.Namespace) -> None:
     packed = report.programs(entries, report.load_packed(options.report))
     info = report.info(spec, built.config, built.manifest, platform, stack, packed)
     jsonfile.write(os.path.join(options.out, "info.json"), jsonfile.readable(info))
+    if options.tar:
+        from pants_plugin_minimg.bundler import archive
+
+        archive.write(os.path.join(options.out, "layout"), options.tar, options.layers)
 
 
 def run_tar(options: argparse.Namespace) -> None:

@@ -230,12 +230,11 @@ async def package_minimal_docker_image(
     made = await image.assemble(
         bundler, image_request(field_set, called, tar_path), planned, packed, written
     )
-    tar = await image.tar(bundler, made)
     products = await engine.create_digests(
         [
             CreateDigest(
                 [
-                    FileEntry(tar_path, tar.file_digest),
+                    FileEntry(tar_path, made.tar.file_digest),
                     FileEntry(info_path, made.info.file_digest),
                 ]
             )

@@ -16,12 +16,13 @@ from pants_plugin_minimg.util_rules.compress import Packed
 
 @dataclass(frozen=True)
 class Image:
-    """An OCI layout, and what is known about it.
+    """An OCI layout, the tar made of it, and what is known about it.
 
     `layout` holds `oci-layout`, `index.json`, `manifest.json` and `blobs/` below `layout/`.
     """
 
     layout: Digest
+    tar: FileEntry
     info: FileEntry
     details: Mapping[str, Any]
 
@@ -33,9 +34,15 @@ async def assemble(
     packed: Packed,
     layers: Sequence[Mapping[str, FileEntry]],
 ) -> Image:
-    """Config, manifest and index; the layers' blobs are put beside them as digests."""
+    """Config, manifest, index and tar in one process; the layout takes the blobs as digests."""
     reports = [f"packed/{sha}.json" for sha in packed.reports]
     descriptors = [f"layers/{number}.json" for number in range(1, len(layers) + 1)]
+    blobs = {
+        path: entry
+        for layer in layers
+        for path, entry in layer.items()
+        if path.startswith("blobs/")
+    }
     inputs = await engine.create_digests(
         [
             CreateDigest([document("image.json", request)]),
@@ -44,6 +51,7 @@ async def assemble(
                     FileEntry("plan.json", planned.files["plan.json"].file_digest),
                     *_moved(reports, packed.reports.values()),
                     *_moved(descriptors, [files["layer.json"] for files in layers]),
+                    *_below("layout", blobs),
                 ]
             ),
         ]
@@ -59,9 +67,11 @@ async def assemble(
                     *(_option("--layer", descriptors)),
                     "--plan=plan.json",
                     *(_option("--report", reports)),
+                    "--layers=layout",
+                    "--tar=out/image.tar",
                     "--out=out",
                 ),
-                description=f"Write the manifest of {request['artifact']}",
+                description=f"Write the image {request['artifact']}",
                 inputs=merged,
                 output_directories=("out",),
             )
@@ -69,42 +79,20 @@ async def assemble(
     )
     entries = await engine.digest_entries_all(outputs)
     files = files_below(entries[0], "out")
-    own = [FileEntry(path, e.file_digest) for path, e in files.items() if path != "info.json"]
-    blobs = {
-        f"layout/{path}": entry
-        for layer in layers
-        for path, entry in layer.items()
-        if path.startswith("blobs/")
-    }
-    digests = await engine.create_digests(
-        [CreateDigest([*own, *_moved(list(blobs), blobs.values())])]
-    )
+    own = [FileEntry(path, e.file_digest) for path, e in files.items() if "/" in path]
+    digests = await engine.create_digests([CreateDigest([*own, *_below("layout", blobs)])])
     (details,) = await read_json([files["info.json"]])
-    return Image(digests[0], files["info.json"], details)
+    return Image(digests[0], files["image.tar"], files["info.json"], details)
 
 
 def _moved(paths: Sequence[str], files: Any) -> list[FileEntry]:
     return [FileEntry(path, entry.file_digest) for path, entry in zip(paths, files)]
 
 
+def _below(folder: str, files: Mapping[str, FileEntry]) -> list[FileEntry]:
+    return [FileEntry(f"{folder}/{path}", entry.file_digest) for path, entry in files.items()]
+
+
 def _option(name: str, values: Sequence[str]) -> tuple[str, ...]:
     """As the bundler's command line has options that take several values."""
     return (name, *values) if values else ()
-
-
-async def tar(bundler: Bundler, image: Image) -> FileEntry:
-    """The layout as the one file that engines load."""
-    outputs = await run_all(
-        [
-            process(
-                bundler,
-                ("tar", "--layout=layout", "--out=image.tar"),
-                description="Write the tar of an image",
-                inputs=image.layout,
-                output_files=("image.tar",),
-            )
-        ]
-    )
-    entries = await engine.digest_entries_all(outputs)
-    (written,) = [entry for entry in entries[0] if isinstance(entry, FileEntry)]
-    return written

@@ -146,11 +146,10 @@ def image(
     out = tmp / "image"
     arguments: list[str | Path] = ["image", "--request", tmp / "image.json"]
     arguments += ["--layer", tmp / "layer" / "layer.json", "--plan", tmp / "plan.json"]
-    run(*arguments, "--out", out)
+    run(*arguments, "--out", out, "--layers", tmp / "layer", "--tar", tmp / "image.tar")
     layout = out / "layout"
     for path in (tmp / "layer" / "blobs" / "sha256").iterdir():
         path.rename(layout / "blobs" / "sha256" / path.name)
-    run("tar", "--layout", layout, "--out", tmp / "image.tar")
     info: dict[str, Any] = json.loads((out / "info.json").read_bytes())
     return tmp / "image.tar", info
 

@@ -17,8 +17,7 @@ _STEPS = {
     "Find what": "plan",
     "Pack ": "pack",
     "Write layer": "layer",
-    "Write the manifest": "image",
-    "Write the tar": "tar",
+    "Write the image": "image",
 }
 
 
