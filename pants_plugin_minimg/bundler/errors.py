@@ -30,6 +30,14 @@ CODES = {
     "MINIMG-E020": "a dependency cannot be packaged into an image",
     "MINIMG-E021": "no container engine to load the image into",
     "MINIMG-E022": "the host changed while the closure was computed",
+    "MINIMG-E023": "a lock is missing, damaged or does not fit its sysroot",
+    "MINIMG-E024": "no mirror has what a sysroot needs",
+    "MINIMG-E025": "the signature of an archive does not hold",
+    "MINIMG-E026": "the dependencies of packages cannot be resolved",
+    "MINIMG-E027": "a package or a root file system is damaged, or holds what it must not",
+    "MINIMG-E028": "two packages ship one path",
+    "MINIMG-E029": "a symbol version is not in the sysroot's library",
+    "MINIMG-E030": "a preset cannot be made from the sysroot",
 }
 
 
