@@ -18,6 +18,10 @@ _COMMANDS = {
     "closure": "cli_closure",
     **dict.fromkeys(("sweep", "stat", "plan"), "cli_plan"),
     **dict.fromkeys(("layer", "pack", "image", "tar"), "cli_image"),
+    **dict.fromkeys(("lock", "sources"), "cli_lock"),
+    "scope": "cli_scope",
+    **dict.fromkeys(("unpack", "rootfs"), "cli_unpack"),
+    "sbom": "cli_sbom",
 }
 
 

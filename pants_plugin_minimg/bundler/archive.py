@@ -25,9 +25,9 @@ class _Item:
 def write(layout: str, out: str, layers: str | None = None) -> None:
     """Write the layout as a tar: 0644 and 0755, owner 0, time 0, sorted by path components.
 
-    `layers` is a folder whose `blobs/sha256` holds the blobs that the layout lacks. Each blob is checked
-    against its name while it is copied. Raises MinimgError MINIMG-E001 when the folders are no
-    whole layout, and OSError.
+    `layers` is a folder whose `blobs/sha256` holds the blobs that the layout lacks. Each blob is
+    checked against its name while it is copied. Raises MinimgError MINIMG-E001 when the folders are
+    no whole layout, and OSError.
     """
     found = {item.name: item for item in _scan(layout, "")}
     if layers is not None:

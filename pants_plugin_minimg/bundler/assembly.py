@@ -13,6 +13,9 @@ from pants_plugin_minimg.bundler.request import Owned
 from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot, Walk
 from pants_plugin_minimg.bundler.text import text
 
+#: Extended attributes that a program needs to do its work (capabilities(7), acl(5)): a layer holds
+#: none. Labels such as security.selinux belong to a machine, not to a file.
+_NEEDED_XATTRS = ("security.capability", "system.posix_acl_access")
 _BY_ROOT = Owned(None, 0, 0)
 
 
@@ -29,12 +32,16 @@ class Assembly:
         self.sysroot = sysroot
         self.entries: dict[bytes, Entry] = {}
         self.stats: dict[bytes, Stat] = {}
+        self.generated: dict[bytes, bytes] = {}
         self.problems: list[MinimgError] = []
         self.log: list[str] = []
         self._left: dict[bytes, str] = {}
         self._placed = placed
         self._exclude = exclude
         self._describe = describe
+
+    def is_of_sysroot(self, path: bytes) -> bool:
+        return path not in self._placed and path not in self.generated
 
     def excluded(self, *names: bytes) -> bool:
         return any(globs.matches(pattern, name) for pattern in self._exclude for name in names)
@@ -72,6 +79,31 @@ class Assembly:
         entry.mode = 0o755 if owned.mode is None else owned.mode
         entry.uid, entry.gid = owned.uid, owned.gid
 
+    def generate(self, path: bytes, content: bytes, mode: int, owned: Owned, reason: str) -> None:
+        """Put in a file that no sysroot and no target has, at a canonical path."""
+        if path in self.entries:
+            self.problems.append(
+                MinimgError(
+                    "MINIMG-E011",
+                    text(path),
+                    f"{reason} generates it, and it is there already "
+                    f"({'; '.join(self.entries[path].reasons)})",
+                    "Leave one of them out.",
+                )
+            )
+            return
+        self.entries[path] = Entry(
+            path,
+            "file",
+            mode,
+            owned.uid,
+            owned.gid,
+            layer=FIRST_PARTY,
+            origin="generated",
+            reasons=[reason],
+        )
+        self.generated[path] = content
+
     def keep_left_directories(self) -> None:
         """Put in the directories that only a `..` on the way to something passes through."""
         implied = {parent for path in self.entries for parent in parents(path)}
@@ -100,7 +132,18 @@ class Assembly:
         if placed is not None:
             entry.mode = file_mode(placed)
             entry.uid, entry.gid = placed.owned.uid, placed.owned.gid
-        elif stat.mode & 0o6000:
+            return
+        lost = [name for name in self.sysroot.xattrs(path) if name in _NEEDED_XATTRS]
+        if lost:
+            self.problems.append(
+                MinimgError(
+                    "MINIMG-E013",
+                    text(path),
+                    f"it has extended attributes ({', '.join(lost)}), which the image would lose",
+                    "Give the container the capability instead, as in `docker run --cap-add`.",
+                )
+            )
+        if stat.mode & 0o6000:
             self.problems.append(
                 MinimgError(
                     "MINIMG-E013",

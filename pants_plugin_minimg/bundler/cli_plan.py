@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sweep = commands.add_parser("sweep", help="fingerprint this machine's programs and libraries")
     sweep.add_argument("--out", required=True)
+    sweep.add_argument("--packages", action="store_true", help="and what says of which package")
     sweep.set_defaults(run=run_sweep)
 
     stat = commands.add_parser("stat", help="look again at the paths that a plan consulted")
@@ -38,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_sweep(options: argparse.Namespace) -> None:
-    _write(options.out, fingerprint.render(fingerprint.sweep()))
+    _write(options.out, fingerprint.render(fingerprint.sweep(packages=options.packages)))
 
 
 def run_stat(options: argparse.Namespace) -> None:
@@ -50,13 +51,13 @@ def run_plan(options: argparse.Namespace) -> None:
 
     from pants_plugin_minimg.bundler import planner, request
     from pants_plugin_minimg.bundler.recorder import Recorder
-    from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
+    from pants_plugin_minimg.bundler.sysroots import open_sysroot
 
     wanted = request.load(options.request)
     swept = _read(options.sweep) if options.sweep else {"folders": [], "files": []}
-    sysroot: Sysroot = DirSysroot(os.fsencode(wanted.sysroot_root))
+    sysroot = open_sysroot(wanted.sysroot)
     recorder = None
-    if wanted.sysroot_kind == "host":
+    if wanted.sysroot.kind == "host":
         recorder = Recorder(
             sysroot, map(path_bytes, swept["folders"]), map(path_bytes, swept["files"])
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler import elf, loader, scripts
@@ -29,6 +30,8 @@ class Options:
     env_path: bytes = DEFAULT_PATH.encode()
     extra_libraries: tuple[bytes, ...] = ()
     allowed_missing: tuple[bytes, ...] = ()
+    #: What to do about a path that is not there, where the sysroot knows.
+    hint: Callable[[bytes], str | None] = lambda path: None
 
 
 @dataclass
@@ -210,7 +213,12 @@ class Resolver:
             self._refuse(path, "it is a directory or a special file", remedy)
             return None
         code, problem, advice = _WALK_ERRORS.get(
-            walk.error, ("MINIMG-E002", "there is no such file in the sysroot", remedy)
+            walk.error,
+            (
+                "MINIMG-E002",
+                "there is no such file in the sysroot",
+                self._options.hint(path) or remedy,
+            ),
         )
         self._problem(code, text(path), problem, advice)
         return None

@@ -31,12 +31,13 @@ def complete(
     assembly: Assembly,
     programs: Programs,
     placed: Placement,
+    packages: list[dict[str, Any]],
     blobs: str,
 ) -> Plan:
     """The plan, its contents stored in `blobs`. Raises Problems with all that the checks found."""
     assembly.keep_left_directories()
     _assign_base(assembly, programs)
-    contents.store(assembly.sysroot, list(assembly.entries.values()), blobs)
+    contents.store(assembly.sysroot, list(assembly.entries.values()), assembly.generated, blobs)
     image = _image_view(assembly, blobs)
     differing = _differences(options, programs, image)
     if _write_cache(assembly, programs, differing, image, blobs):
@@ -55,6 +56,7 @@ def complete(
         programs=list(programs.named),
         loaded=_loaded(programs),
         entrypoint=process,
+        packages=packages,
         pack=_packable(assembly, programs) if request.pack else {},
         log=list(dict.fromkeys(assembly.log)),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+from collections.abc import Mapping
 from typing import BinaryIO
 
 from pants_plugin_minimg.bundler.plan import Entry
@@ -12,17 +14,22 @@ from pants_plugin_minimg.bundler.sysroot import Sysroot
 _CHUNK = 1 << 20
 
 
-def store(sysroot: Sysroot, entries: list[Entry], folder: str) -> None:
+def store(
+    sysroot: Sysroot, entries: list[Entry], generated: Mapping[bytes, bytes], folder: str
+) -> None:
     """Fill in size and content of every file entry, and keep its bytes in `folder`.
 
-    Raises OSError, and MinimgError for a file that cannot be read.
+    `generated` has the bytes of paths that are in no sysroot. Raises OSError, and MinimgError for a
+    file that cannot be read.
     """
     os.makedirs(folder, exist_ok=True)
     scratch = os.path.join(folder, "incoming")
     for entry in entries:
         if entry.kind != "file":
             continue
-        with sysroot.open(entry.path) as source, open(scratch, "wb") as out:
+        made = generated.get(entry.path)
+        opened = sysroot.open(entry.path) if made is None else io.BytesIO(made)
+        with opened as source, open(scratch, "wb") as out:
             entry.content, entry.size = _copy(source, out)
         # Blobs differ in nothing but their content, so that the engine stores equal ones once.
         os.chmod(scratch, 0o644)

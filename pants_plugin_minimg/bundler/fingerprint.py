@@ -45,6 +45,9 @@ _FOLDERS = (
     b"/usr/local/sbin",
     b"/etc/alternatives",
 )
+#: What says of which package a file is, and under which licence (Debian Policy 12.5).
+_PACKAGE_FOLDERS = (b"/var/lib/dpkg", b"/var/lib/dpkg/info", b"/usr/share/doc")
+_COPYRIGHT = b"copyright"
 _FILES = (b"/etc", b"/etc/ld.so.cache", b"/etc/ld.so.preload")
 
 #: One path's state: None when it is not there.
@@ -104,9 +107,10 @@ def settled(collect: Callable[[], tuple[T, int]]) -> T:
     )
 
 
-def swept_folders() -> list[bytes]:
+def swept_folders(packages: bool = False) -> list[bytes]:
     """The canonical paths of the folders that the sweep lists, those that exist."""
-    folders = dict.fromkeys(os.path.realpath(folder) for folder in _FOLDERS)
+    wanted = (*_FOLDERS, *_PACKAGE_FOLDERS) if packages else _FOLDERS
+    folders = dict.fromkeys(os.path.realpath(folder) for folder in wanted)
     for parent in (b"/lib", b"/usr/lib", b"/usr/local/lib"):
         parent = os.path.realpath(parent)
         if os.path.isdir(parent):
@@ -116,12 +120,22 @@ def swept_folders() -> list[bytes]:
     return sorted(folder for folder in folders if os.path.isdir(folder))
 
 
-def sweep() -> dict[str, Any]:
-    """The fingerprint of the folders that programs and libraries of this machine come from."""
+def _swept_files(packages: bool) -> list[bytes]:
+    """Single files of the sweep, found or not."""
+    documents = os.path.realpath(_PACKAGE_FOLDERS[-1])
+    names = sorted(os.listdir(documents)) if packages and os.path.isdir(documents) else []
+    return [*_FILES, *(os.path.join(documents, name, _COPYRIGHT) for name in names)]
+
+
+def sweep(packages: bool = False) -> dict[str, Any]:
+    """The fingerprint of the folders that programs and libraries of this machine come from.
+
+    `packages`: and of what tells which packages they are of.
+    """
 
     def collect() -> tuple[dict[str, Any], int]:
         digest, newest = hashlib.sha256(), 0
-        folders = swept_folders()
+        folders, files = swept_folders(packages), _swept_files(packages)
         for folder in folders:
             try:
                 names = sorted(os.listdir(folder))
@@ -129,12 +143,12 @@ def sweep() -> dict[str, Any]:
                 names = []
             for path in [folder, *(os.path.join(folder, name) for name in names)]:
                 newest = max(newest, _update(digest, path))
-        for path in _FILES:
+        for path in files:
             newest = max(newest, _update(digest, path))
         return {
             "version": 1,
             "folders": [text(folder) for folder in folders],
-            "files": [text(path) for path in _FILES],
+            "files": [text(path) for path in files],
             "sha256": digest.hexdigest(),
         }, newest
 

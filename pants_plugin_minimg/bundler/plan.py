@@ -86,7 +86,8 @@ class Plan:
 
     `programs` are canonical paths in the order they were asked for. `loaded` says of each that is
     linked dynamically which interpreter it names and under which names it finds which files; it
-    holds what a packed program no longer tells. `pack` are contents that UPX may take.
+    holds what a packed program no longer tells. `packages` are those that the sysroot's files are
+    of, as debian/records.py has them. `pack` are contents that UPX may take.
     """
 
     platform: dict[str, str]
@@ -94,6 +95,7 @@ class Plan:
     programs: list[bytes]
     loaded: dict[str, Any]
     entrypoint: list[str]
+    packages: list[dict[str, Any]]
     pack: dict[str, bytes]
     log: list[str]
 
@@ -105,6 +107,7 @@ class Plan:
             "programs": [text(path) for path in self.programs],
             "loaded": self.loaded,
             "entrypoint": self.entrypoint,
+            "packages": self.packages,
             "log": self.log,
         }
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from pants_plugin_minimg.bundler import completion, elf, globs, loader, placement
+from pants_plugin_minimg.bundler import (
+    architectures,
+    completion,
+    elf,
+    globs,
+    loader,
+    placement,
+    presets,
+    shipped,
+    symbol_versions,
+)
 from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.closure import Options, Programs, Resolver
 from pants_plugin_minimg.bundler.errors import MinimgError
@@ -27,10 +37,10 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         sysroot,
         placed.files,
         tuple(globs.compile_glob(pattern) for pattern in request.exclude),
-        lambda path: f"{request.sysroot_kind}:{text(path)}",
+        lambda path: f"{request.sysroot.kind}:{text(path)}",
     )
     assembly.problems += placed.problems
-    options = _options(request)
+    options = _options(request, lower)
     resolver = Resolver(assembly, options)
     _tell_libraries(placed, sysroot)
     _add_programs(request, placed, assembly, resolver)
@@ -40,17 +50,24 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
     for path, owned in request.directories:
         _add_directory(path, owned, assembly)
     resolver.finish()
-    _check_architecture(resolver.programs, assembly)
+    presets.add(request.presets, request.user, assembly)
+    _check_architecture(request, resolver.programs, assembly)
+    _check_versions(resolver.programs, assembly)
     completion.stop_at(assembly.problems)
-    return completion.complete(request, options, assembly, resolver.programs, placed, blobs)
+    packages = shipped.add_records(assembly, lower, request.package_records)
+    completion.stop_at(assembly.problems)
+    return completion.complete(
+        request, options, assembly, resolver.programs, placed, packages, blobs
+    )
 
 
-def _options(request: Request) -> Options:
+def _options(request: Request, lower: Sysroot) -> Options:
     return Options(
         ld_library_path=path_bytes(request.variable("LD_LIBRARY_PATH") or ""),
         env_path=path_bytes(request.variable("PATH") or DEFAULT_PATH),
         extra_libraries=request.extra_libraries,
         allowed_missing=request.allowed_missing,
+        hint=getattr(lower, "hint", lambda path: None),
     )
 
 
@@ -164,12 +181,24 @@ def _add_directory(path: bytes, owned: Owned, assembly: Assembly) -> None:
     assembly.entries[real].layer = FIRST_PARTY
 
 
-def _check_architecture(programs: Programs, assembly: Assembly) -> None:
+def _check_versions(programs: Programs, assembly: Assembly) -> None:
+    """What each program was linked against must be in the libraries that it will find."""
+    for closure in programs.closures.values():
+        problems, warnings = symbol_versions.check(assembly.sysroot, closure)
+        assembly.problems += problems
+        assembly.log += warnings
+
+
+def _check_architecture(request: Request, programs: Programs, assembly: Assembly) -> None:
     """One image is for one platform, and so is every ELF file in it that the loader would touch."""
+    wanted = request.sysroot.architecture
     seen: dict[tuple[str, ...], bytes] = {}
     for path, header in programs.elves.items():
         try:
-            seen.setdefault(tuple(filter(None, elf.platform(header))), path)
+            platform = tuple(filter(None, elf.platform(header)))
+            seen.setdefault(platform, path)
+            if wanted is not None and platform != architectures.PLATFORMS[wanted]:
+                assembly.problems.append(_other_architecture(path, platform, wanted))
         except elf.ElfError as error:
             assembly.problems.append(
                 MinimgError("MINIMG-E008", text(path), str(error), "Build it for another machine.")
@@ -184,3 +213,12 @@ def _check_architecture(programs: Programs, assembly: Assembly) -> None:
                 "Make one image for each architecture.",
             )
         )
+
+
+def _other_architecture(path: bytes, platform: tuple[str, ...], wanted: str) -> MinimgError:
+    return MinimgError(
+        "MINIMG-E008",
+        text(path),
+        f"it is {'/'.join(platform)}, and the sysroot is taken for {wanted}",
+        "Build it for that architecture, or set `architecture` to its own.",
+    )

@@ -35,6 +35,9 @@ class Recorder(Sysroot):
     def denied(self, path: bytes) -> bool:
         return self._host.denied(path)
 
+    def xattrs(self, path: bytes) -> tuple[str, ...]:
+        return self._host.xattrs(path)
+
     def readlink(self, path: bytes) -> bytes:
         self._record(path)
         return self._host.readlink(path)

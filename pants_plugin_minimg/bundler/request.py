@@ -44,10 +44,25 @@ class Tree:
 
 
 @dataclass(frozen=True)
+class SysrootSource:
+    """Where a sysroot is read from.
+
+    Kind "host": this machine. "dir": the folder `root`. "debian": `packages`, folders made by
+    `unpack`, with `alternatives` chosen. "rootfs": the folder `root`, made by `rootfs`.
+    `architecture` is Debian's name of what it is taken for; None: whatever its programs are.
+    """
+
+    kind: str
+    root: str = "/"
+    packages: tuple[str, ...] = ()
+    alternatives: tuple[tuple[str, str], ...] = ()
+    architecture: str | None = None
+
+
+@dataclass(frozen=True)
 class Request:
     address: str
-    sysroot_kind: str
-    sysroot_root: str
+    sysroot: SysrootSource
     trees: tuple[Tree, ...]
     install_to: bytes
     executables: tuple[bytes, ...]
@@ -56,6 +71,8 @@ class Request:
     directories: tuple[tuple[bytes, Owned], ...]
     extra_libraries: tuple[bytes, ...]
     allowed_missing: tuple[bytes, ...]
+    presets: tuple[str, ...]
+    package_records: bool
     env: tuple[tuple[str, str], ...]
     pack: bool
     entrypoint: tuple[str, ...]
@@ -85,6 +102,19 @@ def _directory(spec: str) -> Owned:
     return _owned(mode or "0755", owner_spec.strip() or None)
 
 
+def _sysroot(raw: dict[str, Any]) -> SysrootSource:
+    kind = raw["kind"]
+    if kind not in ("host", "dir", "debian", "rootfs"):
+        raise ValueError(f"no kind of sysroot: {kind!r}")
+    return SysrootSource(
+        kind,
+        root=raw["root"] if kind in ("dir", "rootfs") else "/",
+        packages=tuple(raw["packages"]) if kind == "debian" else (),
+        alternatives=tuple(raw.get("alternatives", {}).items()),
+        architecture=raw.get("architecture"),
+    )
+
+
 def _tree(raw: dict[str, Any], install_to: str) -> Tree:
     return Tree(
         root=raw["root"],
@@ -105,12 +135,10 @@ def parse(raw: dict[str, Any]) -> Request:
     """Raises KeyError, ValueError or TypeError for what `load` turns into MINIMG-E001."""
     if raw["version"] != VERSION:
         raise ValueError(f"version {raw['version']} where {VERSION} is understood")
-    sysroot = raw.get("sysroot", {"kind": "host"})
     install_to = raw.get("install_to") or "/"
     return Request(
         address=raw["address"],
-        sysroot_kind=sysroot["kind"],
-        sysroot_root="/" if sysroot["kind"] == "host" else sysroot["root"],
+        sysroot=_sysroot(raw.get("sysroot", {"kind": "host"})),
         trees=tuple(_tree(tree, install_to) for tree in raw.get("trees", ())),
         install_to=path_bytes(install_to),
         executables=_paths(raw, "executables"),
@@ -122,6 +150,8 @@ def parse(raw: dict[str, Any]) -> Request:
         ),
         extra_libraries=_paths(raw, "extra_libraries"),
         allowed_missing=_paths(raw, "allowed_missing"),
+        presets=tuple(raw.get("presets", ())),
+        package_records=bool(raw.get("package_records", False)),
         env=tuple(raw.get("env", {}).items()),
         pack=bool(raw.get("pack", False)),
         entrypoint=tuple(raw.get("entrypoint") or ()),

@@ -90,6 +90,10 @@ class Sysroot(abc.ABC):
         """Whether `lstat` answered None because of permissions."""
         return False
 
+    def xattrs(self, path: bytes) -> tuple[str, ...]:
+        """The names of a file's extended attributes, as Linux writes them (xattr(7))."""
+        return ()
+
     @property
     def generation(self) -> int:
         """Changes whenever answers may; what was derived from older answers is stale then."""
@@ -239,6 +243,12 @@ class DirSysroot(Sysroot):
     def denied(self, path: bytes) -> bool:
         return path in self._denied
 
+    def xattrs(self, path: bytes) -> tuple[str, ...]:
+        try:
+            return tuple(os.listxattr(self._on_disk(path), follow_symlinks=False))
+        except (OSError, AttributeError):  # AttributeError: not Linux
+            return ()
+
     def readlink(self, path: bytes) -> bytes:
         try:
             return os.readlink(self._on_disk(path))
@@ -379,6 +389,9 @@ class OverlaySysroot(Sysroot):
 
     def denied(self, path: bytes) -> bool:
         return self._side(path).denied(path)
+
+    def xattrs(self, path: bytes) -> tuple[str, ...]:
+        return self._side(path).xattrs(path)
 
     def readlink(self, path: bytes) -> bytes:
         return self._side(path).readlink(path)

@@ -122,3 +122,23 @@ def test_a_time_stamp_of_the_future_does_not_hang() -> None:
     import time
 
     assert fingerprint.settled(lambda: ("value", time.time_ns() + 10**12)) == "value"
+
+
+def test_what_says_of_which_package_a_file_is_is_swept_when_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    info, documents = tmp_path / "info", tmp_path / "doc"
+    for folder in (info, documents / "git"):
+        folder.mkdir(parents=True)
+    folders = tuple(os.fsencode(folder) for folder in (info, documents))
+    monkeypatch.setattr(fingerprint, "_PACKAGE_FOLDERS", folders)
+    copyright_file = documents / "git" / "copyright"
+    copyright_file.write_text("MIT")
+    before = fingerprint.sweep(packages=True)
+    assert str(copyright_file) in before["files"] and str(info) in before["folders"]
+    assert str(info) not in fingerprint.sweep()["folders"]
+    copyright_file.write_text("BSD")
+    assert fingerprint.sweep(packages=True)["sha256"] != before["sha256"]
+    after = fingerprint.sweep(packages=True)
+    (info / "git.list").write_text("/usr/bin/git\n")
+    assert fingerprint.sweep(packages=True)["sha256"] != after["sha256"]

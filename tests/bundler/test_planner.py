@@ -463,3 +463,131 @@ def test_the_request_must_be_of_this_version(tmp_path: Path) -> None:
         with pytest.raises(MinimgError) as caught:
             request.load(str(path))
         assert caught.value.code == "MINIMG-E001"
+
+
+def test_file_capabilities_are_not_lost_in_silence(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.program("/usr/bin/ping")
+    monkeypatch.setattr(os, "listxattr", lambda path, follow_symlinks: ["security.capability"])
+    errors = [error for error in bench.errors(executables=["/usr/bin/ping"])]
+    assert "MINIMG-E013" in {error.code for error in errors}
+    assert "security.capability" in str(errors[0])
+
+
+def test_labels_of_the_machine_are_no_loss(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.program("/usr/bin/ping")
+    monkeypatch.setattr(os, "listxattr", lambda path, follow_symlinks: ["security.selinux"])
+    assert bench.plan(executables=["/usr/bin/ping"])
+
+
+def test_presets_lie_in_the_last_layer_at_canonical_places(bench: Bench) -> None:
+    bench.program("/usr/bin/app")
+    bench.root.directory("/real")
+    bench.root.link("/etc", "real")
+    plan = bench.plan(executables=["/usr/bin/app"], presets=["passwd"], user="1000:1000")
+    entries = _entries(plan)
+    assert entries["/etc"].target == b"real"
+    assert entries["/real/passwd"].layer == 3
+    assert entries["/home/app"].kind == "dir"
+    assert (entries["/home/app"].uid, entries["/home/app"].mode) == (1000, 0o700)
+    passwd = (bench.tmp_path / "blobs" / str(entries["/real/passwd"].content)).read_text()
+    assert "app:x:1000:1000:" in passwd
+
+
+def test_a_preset_and_a_file_of_the_user_contradict(bench: Bench) -> None:
+    bench.program("/usr/bin/app")
+    bench.tree("file", {"passwd": b"root:x:0:0::/:\n"}, path="/etc/passwd")
+    assert bench.codes(executables=["/usr/bin/app"], presets=["passwd"]) == ["MINIMG-E011"]
+
+
+def test_a_preset_that_cannot_be_made(bench: Bench) -> None:
+    bench.program("/usr/bin/app")
+    errors = bench.codes(executables=["/usr/bin/app"], presets=["ca-certificates", "none"])
+    assert errors == ["MINIMG-E018", "MINIMG-E030"]
+
+
+def _with_database(bench: Bench) -> None:
+    for package, paths in {
+        "app": "/usr/bin/app\n/usr/share/doc/app/copyright\n",
+        "libc6": "/lib/tri/libc.so.6\n/usr/share/doc/libc6\n",
+        "base-files": "/etc/os-release\n/usr/share/doc/base-files/copyright\n",
+    }.items():
+        bench.root.file(f"/var/lib/dpkg/info/{package}.list", f"/.\n{paths}".encode())
+    stanzas = [
+        f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n"
+        for name, version in (("app", "1"), ("libc6", "2.36-9"), ("base-files", "12.4"))
+    ]
+    bench.root.file("/var/lib/dpkg/status", "\n".join(stanzas).encode())
+    bench.root.file("/usr/share/doc/app/copyright", b"Licence of app.\n")
+    bench.root.file("/usr/share/doc/common/copyright", b"Licence of libc.\n")
+    bench.root.link("/usr/share/doc/libc6", "common")
+    bench.root.file("/etc/os-release", b"ID=debian\nVERSION_ID=12\n")
+
+
+def test_an_image_says_which_packages_it_holds(bench: Bench) -> None:
+    bench.program("/usr/bin/app")
+    _with_database(bench)
+    plan = bench.plan(executables=["/usr/bin/app"], package_records=True)
+    entries = _entries(plan)
+    records = {path for path, entry in entries.items() if entry.layer == 3}
+    assert records == {
+        "/etc/os-release",
+        "/usr/share/doc/app/copyright",
+        "/usr/share/doc/common/copyright",
+        "/usr/share/doc/libc6",
+        *(
+            f"/var/lib/dpkg/status.d/{name}{end}"
+            for name in ("app", "base-files", "libc6")
+            for end in ("", ".md5sums")
+        ),
+    }
+    blobs = bench.tmp_path / "blobs"
+    status = (blobs / str(entries["/var/lib/dpkg/status.d/libc6"].content)).read_text()
+    assert "Version: 2.36-9\n" in status and "Status:" not in status
+    sums = (blobs / str(entries["/var/lib/dpkg/status.d/app.md5sums"].content)).read_text()
+    assert [line.split("  ")[1] for line in sums.splitlines()] == [
+        "usr/bin/app",
+        "usr/share/doc/app/copyright",
+    ]
+    assert {package["name"]: package["version"] for package in plan.packages} == {
+        "app": "1",
+        "base-files": "12.4",
+        "libc6": "2.36-9",
+    }
+
+
+def test_without_records_the_packages_are_known_all_the_same(bench: Bench) -> None:
+    bench.program("/usr/bin/app")
+    _with_database(bench)
+    plan = bench.plan(executables=["/usr/bin/app"], package_records=False)
+    assert not [path for path, entry in _entries(plan).items() if entry.layer == 3]
+    assert [package["name"] for package in plan.packages] == ["app", "libc6"]
+
+
+def test_the_lower_layers_are_the_same_with_and_without_records(bench: Bench) -> None:
+    bench.program("/usr/bin/app")
+    _with_database(bench)
+    both = [
+        bench.plan(executables=["/usr/bin/app"], package_records=wanted) for wanted in (True, False)
+    ]
+    lower = [
+        [[entry.projected() for entry in plan.layers()[number]] for number in (1, 2)]
+        for plan in both
+    ]
+    assert lower[0] == lower[1]
+
+
+def test_a_program_of_another_architecture_than_the_sysroot(bench: Bench) -> None:
+    bench.program("/usr/bin/app")
+    sysroot = {"kind": "dir", "root": str(bench.root.folder), "architecture": "arm64"}
+    raw = {"version": 1, "address": "//t:image", "executables": ["/usr/bin/app"]}
+    wanted = request.parse({**raw, "sysroot": sysroot})
+    (bench.tmp_path / "scratch").mkdir()
+    with pytest.raises(Problems, match="MINIMG-E008 /usr/bin/app: it is linux/amd64, and .*arm64"):
+        planner.build(
+            wanted,
+            bench.root.sysroot(),
+            str(bench.tmp_path / "scratch"),
+            str(bench.tmp_path / "blobs"),
+        )
