@@ -6,10 +6,11 @@ from pants.backend.python.util_rules import pex
 from pants.build_graph.build_file_aliases import BuildFileAliases
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg.goals import package, run
-from pants_plugin_minimg.subsystems import minimg, upx
+from pants_plugin_minimg.goals import lock, package, run
+from pants_plugin_minimg.subsystems import debian, minimg, upx
+from pants_plugin_minimg.sysroot_targets import DebianSysrootTarget, RootfsSysrootTarget
 from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget
-from pants_plugin_minimg.util_rules import sysroots
+from pants_plugin_minimg.util_rules import host
 
 
 def rules():  # type: ignore[no-untyped-def]
@@ -18,14 +19,16 @@ def rules():  # type: ignore[no-untyped-def]
         *engine.rules(),
         *minimg.rules(),
         *upx.rules(),
-        *sysroots.rules(),
+        *debian.rules(),
+        *host.rules(),
+        *lock.rules(),
         *package.rules(),
         *run.rules(),
     ]
 
 
 def target_types():  # type: ignore[no-untyped-def]
-    return [MinimalDockerImageTarget]
+    return [MinimalDockerImageTarget, DebianSysrootTarget, RootfsSysrootTarget]
 
 
 def build_file_aliases() -> BuildFileAliases:

@@ -16,6 +16,7 @@ from pants.engine.target import (
     Field,
     InvalidFieldException,
     InvalidFieldTypeException,
+    RequiredFieldMissingException,
     SpecialCasedDependencies,
     StringField,
     StringSequenceField,
@@ -48,6 +49,10 @@ _Files = Optional[dict[str, Union[str, ImageFile]]]
 _FrozenFiles = Optional[FrozenDict[str, Union[str, ImageFile]]]
 
 
+#: What `presets` may name; the bundler's runtime.py makes them.
+PRESETS = ("ca-certificates", "passwd")
+
+
 class Checked:
     """Mixed into a field: `complaints` are the `(problem, remedy)` pairs of a value of its type."""
 
@@ -58,9 +63,29 @@ class Checked:
 # -- Contents ------------------------------------------------------------------------------------
 
 
-class BinaryField(SpecialCasedDependencies):
-    alias = "binary"
+class AddressField(SpecialCasedDependencies):
+    """The address of one target."""
+
     value: str | None  # type: ignore[assignment]
+
+    @classmethod
+    def compute_value(  # type: ignore[override]
+        cls, raw_value: _Address, address: Address
+    ) -> _Address:
+        if raw_value is None and cls.required:
+            raise RequiredFieldMissingException(address, cls.alias)
+        if raw_value is not None and not isinstance(raw_value, str):
+            raise InvalidFieldTypeException(
+                address, cls.alias, raw_value, expected_type="an address (a string)"
+            )
+        return raw_value
+
+    def to_unparsed_address_inputs(self) -> UnparsedAddressInputs:
+        return _inputs(self, () if self.value is None else (self.value,))
+
+
+class BinaryField(AddressField):
+    alias = "binary"
     help = help_text(
         """
         The address of the target that builds the program of the image.
@@ -90,19 +115,6 @@ class BinaryField(SpecialCasedDependencies):
         """
     )
 
-    @classmethod
-    def compute_value(  # type: ignore[override]
-        cls, raw_value: _Address, address: Address
-    ) -> _Address:
-        if raw_value is not None and not isinstance(raw_value, str):
-            raise InvalidFieldTypeException(
-                address, cls.alias, raw_value, expected_type="an address (a string)"
-            )
-        return raw_value
-
-    def to_unparsed_address_inputs(self) -> UnparsedAddressInputs:
-        return _inputs(self, () if self.value is None else (self.value,))
-
 
 class ExtraBinariesField(SpecialCasedDependencies):
     alias = "extra_binaries"
@@ -114,6 +126,124 @@ class ExtraBinariesField(SpecialCasedDependencies):
                 name="image",
                 binary=":server",
                 extra_binaries=[":healthcheck", "//tools:migrate"],
+            )
+        """
+    )
+
+
+class SysrootField(AddressField):
+    alias = "sysroot"
+    help = help_text(
+        """
+        The address of the `debian_sysroot` or `rootfs_sysroot` that programs, libraries and files
+        are taken from. Without it they are this machine's own, and the image depends on it.
+
+            minimal_docker_image(
+                name="image", sysroot="//sysroots:bookworm", executables=["/usr/bin/git"]
+            )
+        """
+    )
+
+
+class PackagesField(StringSequenceField, Checked):
+    alias = "packages"
+    help = help_text(
+        """
+        The packages of the `debian_sysroot` that this image may take files from; what they depend
+        on is among them. By default all of the lock.
+
+        An image with `packages` is built again only when one of these, or of what they depend on,
+        changes in the lock.
+
+            minimal_docker_image(
+                name="image",
+                sysroot="//sysroots:bookworm",
+                packages=["git"],
+                executables=["/usr/bin/git"],
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        if self.value is not None and not self.value:
+            yield "is empty", "Leave it out for all packages of the lock."
+
+
+class ArchitectureField(StringField, Checked):
+    alias = "architecture"
+    help = help_text(
+        """
+        The architecture, by Debian's name, that a `debian_sysroot` is taken for. By default the
+        first of its `architectures`.
+
+            minimal_docker_image(
+                name="image_arm64",
+                sysroot="//sysroots:bookworm",
+                architecture="arm64",
+                executables=["/usr/bin/git"],
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        return iter(())
+
+
+class AlternativesField(DictStringToStringField, Checked):
+    alias = "alternatives"
+    help = help_text(
+        """
+        Which package's program stands for a name that several packages offer (Debian's
+        update-alternatives), by the path of the name.
+
+            minimal_docker_image(
+                name="image",
+                sysroot="//sysroots:bookworm",
+                executables=["/usr/bin/awk"],
+                alternatives={"/usr/bin/awk": "/usr/bin/mawk"},
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for name, chosen in (self.value or {}).items():
+            yield from forms.path(name)
+            yield from forms.path(chosen)
+
+
+class PresetsField(StringSequenceField, Checked):
+    alias = "presets"
+    help = help_text(
+        """
+        What programs expect of a system beside their libraries:
+
+        * `ca-certificates`: `/etc/ssl/certs/ca-certificates.crt`, the certificates that TLS trusts,
+          of the sysroot's package of that name.
+        * `passwd`: `/etc/passwd` and `/etc/group` with root, nobody, nonroot and the image's user.
+
+            minimal_docker_image(
+                name="image", binary=":client", presets=["ca-certificates", "passwd"]
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            if value not in PRESETS:
+                yield f"{value!r} is no preset", f"Take of {', '.join(PRESETS)}."
+
+
+class PackageRecordsField(BoolField):
+    alias = "package_records"
+    default = True
+    help = help_text(
+        """
+        Whether the image says which packages its files are of: `os-release`, a record in
+        `/var/lib/dpkg/status.d` and the copyright file of each. Scanners for vulnerabilities and
+        licences see nothing without them. Only where the sysroot has such records.
+
+            minimal_docker_image(
+                name="image", executables=["/usr/bin/git"], package_records=False
             )
         """
     )
@@ -157,8 +287,8 @@ class ExecutablesField(_PathsField):
     alias = "executables"
     help = help_text(
         """
-        Paths of programs in the sysroot (this machine's own files) to put into the image, at the
-        same place, with everything that they need to start.
+        Paths of programs in the sysroot (without one: this machine's own files) to put into the
+        image, at the same place, with everything that they need to start.
 
             minimal_docker_image(
                 name="hlint_image",
@@ -568,11 +698,17 @@ class MinimalDockerImageTarget(Target):
         BinaryField,
         ExtraBinariesField,
         InstallToField,
+        SysrootField,
+        PackagesField,
+        ArchitectureField,
+        AlternativesField,
         ExecutablesField,
         IncludeField,
         ExcludeField,
         FilesField,
         DirectoriesField,
+        PresetsField,
+        PackageRecordsField,
         ExtraLibrariesField,
         AllowedMissingField,
         UpxField,
@@ -644,6 +780,14 @@ def target_problems(target: Target) -> Iterable[MinimgError]:
             "the image has no program",
             'Set `binary` to a target that builds one, or `executables`, as in ["/usr/bin/git"].',
         )
+    for field in (PackagesField, ArchitectureField, AlternativesField):
+        if target[field].value and not target[SysrootField].value:
+            yield MinimgError(
+                "MINIMG-E018",
+                address,
+                f"`{field.alias}` is set without `sysroot`",
+                "Name a `debian_sysroot` in `sysroot`.",
+            )
     if target[UpxArgsField].value is not None and not target[UpxField].value:
         yield MinimgError(
             "MINIMG-E018",

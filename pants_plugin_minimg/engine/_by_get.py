@@ -17,13 +17,16 @@ from pants.core.util_rules.environments import (
 )
 from pants.core.util_rules.system_binaries import SEARCH_PATHS, BinaryPathRequest, BinaryPaths
 from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import (
     AddPrefix,
     CreateDigest,
     Digest,
     DigestContents,
     DigestEntries,
+    DownloadFile,
     MergeDigests,
+    PathGlobs,
 )
 from pants.engine.process import FallibleProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
@@ -49,6 +52,9 @@ __all__ = [
     "create_venv",
     "digest_contents_all",
     "digest_entries_all",
+    "digests_of_files",
+    "download_all",
+    "environment_variables",
     "execute_all",
     "find_program",
     "hydrate_all",
@@ -87,6 +93,19 @@ async def digest_entries_all(digests: Sequence[Digest]) -> tuple[DigestEntries, 
 
 async def digest_contents_all(digests: Sequence[Digest]) -> tuple[DigestContents, ...]:
     return await MultiGet(Get(DigestContents, Digest, digest) for digest in digests)
+
+
+async def digests_of_files(paths: Sequence[str]) -> Digest:
+    """Files of the repository, those that are there."""
+    return await Get(Digest, PathGlobs(paths))
+
+
+async def download_all(files: Sequence[DownloadFile]) -> tuple[Digest, ...]:
+    return await MultiGet(Get(Digest, DownloadFile, file) for file in files)
+
+
+async def environment_variables(names: Sequence[str]) -> EnvironmentVars:
+    return await Get(EnvironmentVars, EnvironmentVarsRequest(names))
 
 
 async def resolve_all(requests: Sequence[UnparsedAddressInputs]) -> tuple[Targets, ...]:

@@ -22,6 +22,7 @@ from pants.core.goals.package import (
     PackageFieldSet,
     environment_aware_package,
 )
+from pants.core.util_rules.env_vars import environment_vars_subset
 from pants.core.util_rules.system_binaries import (
     BinaryPathRequest,
     BinaryPaths,
@@ -29,13 +30,17 @@ from pants.core.util_rules.system_binaries import (
     find_binary,
 )
 from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.download_file import download_file
+from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import (
     AddPrefix,
     CreateDigest,
     Digest,
     DigestContents,
     DigestEntries,
+    DownloadFile,
     MergeDigests,
+    PathGlobs,
 )
 from pants.engine.internals.graph import find_valid_field_sets, hydrate_sources, resolve_targets
 from pants.engine.intrinsics import (
@@ -45,6 +50,7 @@ from pants.engine.intrinsics import (
     get_digest_contents,
     get_digest_entries,
     merge_digests,
+    path_globs_to_digest,
 )
 from pants.engine.process import FallibleProcessResult
 from pants.engine.rules import collect_rules, concurrently, implicitly, rule
@@ -70,6 +76,9 @@ __all__ = [
     "create_venv",
     "digest_contents_all",
     "digest_entries_all",
+    "digests_of_files",
+    "download_all",
+    "environment_variables",
     "execute_all",
     "find_program",
     "hydrate_all",
@@ -108,6 +117,19 @@ async def digest_entries_all(digests: Sequence[Digest]) -> tuple[DigestEntries, 
 
 async def digest_contents_all(digests: Sequence[Digest]) -> tuple[DigestContents, ...]:
     return await concurrently(get_digest_contents(digest) for digest in digests)
+
+
+async def digests_of_files(paths: Sequence[str]) -> Digest:
+    """Files of the repository, those that are there."""
+    return await path_globs_to_digest(PathGlobs(paths))
+
+
+async def download_all(files: Sequence[DownloadFile]) -> tuple[Digest, ...]:
+    return await concurrently(download_file(file, **implicitly()) for file in files)
+
+
+async def environment_variables(names: Sequence[str]) -> EnvironmentVars:
+    return await environment_vars_subset(EnvironmentVarsRequest(names), **implicitly())
 
 
 async def resolve_all(requests: Sequence[UnparsedAddressInputs]) -> tuple[Targets, ...]:

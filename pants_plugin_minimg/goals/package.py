@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pants.core.goals.package import (
@@ -21,11 +21,21 @@ from pants.util.logging import LogLevel
 from pants_plugin_minimg import engine
 from pants_plugin_minimg import target_types as fields
 from pants_plugin_minimg.bundler.text import escaped
-from pants_plugin_minimg.subsystems.bundler import set_up_bundler
+from pants_plugin_minimg.subsystems.bundler import Bundler, run_all, set_up_bundler
+from pants_plugin_minimg.subsystems.debian import DebianSubsystem
 from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.subsystems.upx import UpxSubsystem
-from pants_plugin_minimg.util_rules import closure, compress, executables, image, layers, sysroots
+from pants_plugin_minimg.util_rules import (
+    closure,
+    compress,
+    executables,
+    host,
+    image,
+    layers,
+    sbom,
+    sysroots,
+)
 from pants_plugin_minimg.util_rules.names import ImageName, names
 
 #: The layers that are made of the sysroot's files; the third is the user's own.
@@ -42,11 +52,17 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     binary: fields.BinaryField
     extra_binaries: fields.ExtraBinariesField
     install_to: fields.InstallToField
+    sysroot: fields.SysrootField
+    packages: fields.PackagesField
+    architecture: fields.ArchitectureField
+    alternatives: fields.AlternativesField
     executables: fields.ExecutablesField
     include: fields.IncludeField
     exclude: fields.ExcludeField
     files: fields.FilesField
     directories: fields.DirectoriesField
+    presets: fields.PresetsField
+    package_records: fields.PackageRecordsField
     extra_libraries: fields.ExtraLibrariesField
     allowed_missing: fields.AllowedMissingField
     upx: fields.UpxField
@@ -137,7 +153,6 @@ def plan_request(
     return {
         "version": 1,
         "address": str(field_set.address),
-        "sysroot": {"kind": "host"},
         "trees": executables.request_entries(trees),
         "install_to": escaped(field_set.install_to.value),
         "executables": _escaped(field_set.executables.value),
@@ -148,6 +163,8 @@ def plan_request(
         },
         "extra_libraries": _escaped(field_set.extra_libraries.value),
         "allowed_missing": _escaped(field_set.allowed_missing.value),
+        "presets": field_set.presets.value or (),
+        "package_records": field_set.package_records.value,
         "env": dict(field_set.env.value or {}),
         "pack": field_set.upx.value,
         "entrypoint": field_set.entrypoint.value or (),
@@ -155,6 +172,18 @@ def plan_request(
         "user": field_set.user.value,
         "workdir": field_set.workdir.value,
     }
+
+
+def wanted_sysroot(field_set: MinimalDockerImageFieldSet) -> sysroots.Wanted:
+    sysroot = field_set.sysroot
+    return sysroots.Wanted(
+        str(field_set.address),
+        None if sysroot.value is None else sysroot.to_unparsed_address_inputs(),
+        field_set.packages.value or (),
+        field_set.architecture.value,
+        field_set.alternatives.value or {},
+        field_set.package_records.value,
+    )
 
 
 def image_request(
@@ -183,15 +212,34 @@ def _port(value: str) -> str:
     return value if "/" in value else f"{value}/tcp"
 
 
-def artifact_paths(output_path: OutputPathField) -> tuple[str, str]:
-    """The tar and the JSON beside it. A path that the user gave is the tar's."""
+def artifact_paths(output_path: OutputPathField) -> tuple[str, str, str]:
+    """The tar, and beside it the info JSON and the SBOM. A path that the user gave is the tar's."""
     tar = output_path.value_or_default(file_ending="tar")
     stem = tar[: -len(".tar")] if tar.endswith(".tar") else tar
-    return tar, f"{stem}.docker-info.json"
+    return tar, f"{stem}.docker-info.json", f"{stem}.cdx.json"
 
 
-def of_the_host(planned: closure.Planned) -> bool:
+def uses_sysroot(planned: closure.Planned) -> bool:
     return any(layer["projection"] in _OF_THE_SYSROOT for layer in planned.steps["layers"])
+
+
+async def _upx(
+    bundler: Bundler,
+    address: str,
+    options: UpxSubsystem,
+    access: host.HostAccess,
+    debian: DebianSubsystem,
+    search_path: engine.StandardSearchPath,
+) -> Digest:
+    """The UPX that `[minimg-upx]` names: of a sysroot of its own, or this machine's."""
+    wanted = sysroots.Wanted(address, options.inputs(), (), None, {}, records=False)
+    if wanted.inputs is None:
+        path = await compress.find_upx(search_path, address)
+    else:
+        path = compress.IN_SYSROOT
+        wanted = replace(wanted, architecture=access.architecture)
+    sysroot = await sysroots.prepare(bundler, wanted, access, debian)
+    return await compress.tool(bundler, sysroot, path)
 
 
 @rule(desc="Build a minimal image", level=LogLevel.DEBUG)
@@ -199,7 +247,8 @@ async def package_minimal_docker_image(
     field_set: MinimalDockerImageFieldSet,
     options: MinimgSubsystem,
     upx: UpxSubsystem,
-    host: sysroots.HostAccess,
+    debian: DebianSubsystem,
+    access: host.HostAccess,
     search_path: engine.StandardSearchPath,
 ) -> BuiltPackage:
     address = str(field_set.address)
@@ -209,33 +258,42 @@ async def package_minimal_docker_image(
         field_set.image_tags.value,
         options.default_repository,
     )
-    host.check(address)
-    bundler = await set_up_bundler(interpreter(host.local))
+    if field_set.sysroot.value is None:
+        access.check(address)
+    bundler = await set_up_bundler(interpreter(access.local))
     trees = await executables.trees(tuple(wishes(field_set)))
-    sweep = await sysroots.sweep(bundler)
-    planned = await closure.plan_on_host(
+    sysroot = await sysroots.prepare(bundler, wanted_sysroot(field_set), access, debian)
+    planned = await closure.plan(
         bundler,
-        sweep,
+        sysroot,
         plan_request(field_set, trees),
         [tree.digest for tree in trees],
         f"Find what {address} consists of",
     )
     packed = compress.NOTHING_PACKED
     if planned.steps["pack"]:
-        tool = await compress.find_upx(bundler, sweep, search_path, address)
+        tool = await _upx(bundler, address, upx, access, debian, search_path)
         arguments = field_set.upx_args.value if field_set.upx_args.value is not None else upx.args
         packed = await compress.pack(bundler, planned, tool, arguments)
-    written = await layers.layers(bundler, planned, packed, address)
-    tar_path, info_path = artifact_paths(field_set.output_path)
+    steps = await layers.steps(bundler, planned, packed, address)
+    bill = await sbom.step(bundler, planned, packed, called[0].to_json()["name"], address)
+    written = await engine.digest_entries_all(await run_all([*steps, bill]))
+    tar_path, info_path, sbom_path = artifact_paths(field_set.output_path)
     made = await image.assemble(
-        bundler, image_request(field_set, called, tar_path), planned, packed, written
+        bundler,
+        image_request(field_set, called, tar_path),
+        planned,
+        packed,
+        [closure.files_below(entries, "out") for entries in written[:-1]],
     )
+    (listed,) = [entry for entry in written[-1] if isinstance(entry, FileEntry)]
     products = await engine.create_digests(
         [
             CreateDigest(
                 [
                     FileEntry(tar_path, made.tar.file_digest),
                     FileEntry(info_path, made.info.file_digest),
+                    FileEntry(sbom_path, listed.file_digest),
                 ]
             )
         ]
@@ -243,8 +301,11 @@ async def package_minimal_docker_image(
     return BuiltPackage(
         products[0],
         (
-            BuiltMinimalImage.create(tar_path, made, called, of_the_host(planned)),
+            BuiltMinimalImage.create(
+                tar_path, made, called, sysroot.of_host and uses_sysroot(planned)
+            ),
             BuiltPackageArtifact(info_path),
+            BuiltPackageArtifact(sbom_path),
         ),
     )
 

@@ -5,7 +5,7 @@ The rules never import it: its sources are package resources that go into the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -68,7 +68,9 @@ def process(
     output_directories: Sequence[str] = (),
     scope: ProcessCacheScope = ProcessCacheScope.SUCCESSFUL,
     level: LogLevel = LogLevel.DEBUG,
+    surroundings: Mapping[str, str] | None = None,
 ) -> VenvPexProcess:
+    """`surroundings`: environment variables that the process gets beside its own."""
     return VenvPexProcess(
         bundler.venv,
         argv=tuple(arguments),
@@ -76,7 +78,7 @@ def process(
         input_digest=inputs,
         output_files=tuple(output_files),
         output_directories=tuple(output_directories),
-        extra_env=_ENVIRONMENT,
+        extra_env={**(surroundings or {}), **_ENVIRONMENT},
         cache_scope=scope,
         level=level,
     )

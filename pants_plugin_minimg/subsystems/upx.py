@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pants.option.option_types import ArgsListOption
+from pants.engine.addresses import UnparsedAddressInputs
+from pants.option.option_types import ArgsListOption, StrOption
 from pants.option.subsystem import Subsystem
+from pants.util.strutil import softwrap
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 
@@ -20,11 +22,32 @@ class UpxSubsystem(Subsystem):
     name = "UPX"
     help = "How `minimal_docker_image` targets with `upx=True` pack their programs."
 
+    sysroot = StrOption(
+        default=None,
+        help=softwrap(
+            """
+            The address of a `debian_sysroot` with the package `upx-ucl`, for each architecture that
+            builds run on. By default the `upx` of this machine is taken, which must then be there
+            and decides the image with it.
+
+            Example: `sysroot = "//sysroots:upx"`.
+            """
+        ),
+    )
     args = ArgsListOption(
         example="--best",
         default=["--lzma"],
         extra_help="An image's own `upx_args` are taken in their place.",
     )
+
+    def inputs(self) -> UnparsedAddressInputs | None:
+        if self.sysroot is None:
+            return None
+        return UnparsedAddressInputs(
+            (self.sysroot,),
+            owning_address=None,
+            description_of_origin="the option `[minimg-upx].sysroot`",
+        )
 
 
 def missing(address: str, folders: Iterable[str]) -> MinimgError:

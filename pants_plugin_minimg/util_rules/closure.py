@@ -20,6 +20,19 @@ _ROUNDS = 5
 
 
 @dataclass(frozen=True)
+class Sysroot:
+    """Where a plan takes programs and libraries from.
+
+    `request` is what `plan` reads of it, `digests` the files that it is made of: the host's sweep,
+    or unpacked packages.
+    """
+
+    request: Mapping[str, Any]
+    digests: tuple[Digest, ...]
+    of_host: bool
+
+
+@dataclass(frozen=True)
 class Planned:
     """The output of `plan`: its files by their paths, and what steps.json says."""
 
@@ -53,18 +66,14 @@ async def read_json(files: Sequence[FileEntry]) -> tuple[Any, ...]:
     return tuple(json.loads(content[0].content) for content in contents)
 
 
-async def _run_plan(bundler: Bundler, inputs: Digest, again: bool, description: str) -> Digest:
+async def _run_plan(
+    bundler: Bundler, inputs: Digest, arguments: Sequence[str], description: str
+) -> Digest:
     outputs = await run_all(
         [
             process(
                 bundler,
-                (
-                    "plan",
-                    "--request=request.json",
-                    "--sweep=sweep.json",
-                    "--out=out",
-                    *(("--outside=outside.json",) if again else ()),
-                ),
+                ("plan", "--request=request.json", "--out=out", *arguments),
                 description=description,
                 inputs=inputs,
                 output_directories=("out",),
@@ -97,12 +106,28 @@ async def _look_again(bundler: Bundler, consulted: FileEntry) -> FileEntry:
     return outside
 
 
-async def plan_on_host(
+async def plan(
     bundler: Bundler,
-    sweep: Digest,
+    sysroot: Sysroot,
     request: Mapping[str, Any],
     trees: Sequence[Digest],
     description: str,
+) -> Planned:
+    """What `request` consists of; its sysroot is filled in."""
+    whole = {**request, "sysroot": sysroot.request}
+    asked = await engine.create_digests((CreateDigest([document("request.json", whole)]),))
+    inputs = await engine.merge_all((*asked, *sysroot.digests, *trees))
+    if sysroot.of_host:
+        return await _plan_on_host(bundler, inputs, str(request["address"]), description)
+    output = await _run_plan(bundler, inputs, (), description)
+    entries = await engine.digest_entries_all((output,))
+    files = files_below(entries[0], "out")
+    (steps,) = await read_json([files["steps.json"]])
+    return Planned(files, steps)
+
+
+async def _plan_on_host(
+    bundler: Bundler, inputs: Digest, address: str, description: str
 ) -> Planned:
     """The plan, true for the host as it is now.
 
@@ -110,8 +135,6 @@ async def plan_on_host(
     looked at again, and when that differs, its present state goes into the key of the next try.
     Raises BundlerError MINIMG-E022 when the host does not come to rest.
     """
-    asked = await engine.create_digests((CreateDigest([document("request.json", request)]),))
-    inputs = await engine.merge_all((*asked, sweep, *trees))
     known: FileEntry | None = None
     for _ in range(_ROUNDS):
         everything = inputs
@@ -120,7 +143,8 @@ async def plan_on_host(
                 [CreateDigest([FileEntry("outside.json", known.file_digest)])]
             )
             everything = await engine.merge_all((inputs, *state))
-        output = await _run_plan(bundler, everything, known is not None, description)
+        outside = () if known is None else ("--outside=outside.json",)
+        output = await _run_plan(bundler, everything, ("--sweep=sweep.json", *outside), description)
         entries = await engine.digest_entries_all((output,))
         files = files_below(entries[0], "out")
         (steps,) = await read_json([files["steps.json"]])
@@ -133,7 +157,7 @@ async def plan_on_host(
         str(
             MinimgError(
                 "MINIMG-E022",
-                str(request["address"]),
+                address,
                 f"files of this machine changed each of the {_ROUNDS} times they were looked at",
                 "Run the command again when they are at rest.",
             )

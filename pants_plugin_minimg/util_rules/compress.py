@@ -12,9 +12,11 @@ from pants.util.logging import LogLevel
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import Bundler, BundlerError, process, run_all
 from pants_plugin_minimg.subsystems.upx import missing
-from pants_plugin_minimg.util_rules.closure import Planned, files_below, plan_on_host
+from pants_plugin_minimg.util_rules.closure import Planned, Sysroot, files_below, plan
 
 _TOOL = "[minimg-upx]"
+#: Where Debian's package `upx-ucl` has it.
+IN_SYSROOT = "/usr/bin/upx-ucl"
 
 
 @dataclass(frozen=True)
@@ -33,27 +35,24 @@ def tool_request(path: str) -> dict[str, object]:
     return {
         "version": 1,
         "address": _TOOL,
-        "sysroot": {"kind": "host"},
         "executables": [path],
         "entrypoint": [path],
     }
 
 
-async def find_upx(
-    bundler: Bundler, sweep: Digest, search_path: engine.StandardSearchPath, address: str
-) -> Digest:
-    """The machine's UPX with its loader and libraries, below `tool/`.
-
-    Raises BundlerError MINIMG-E017 where there is none.
-    """
+async def find_upx(search_path: engine.StandardSearchPath, address: str) -> str:
+    """The path of the machine's UPX. Raises BundlerError MINIMG-E017 where there is none."""
     found = await engine.find_program(
         BinaryPathRequest(binary_name="upx", search_path=search_path.folders)
     )
     if found.first_path is None:
         raise BundlerError(str(missing(address, search_path.folders)))
-    planned = await plan_on_host(
-        bundler, sweep, tool_request(found.first_path.path), (), "Find the libraries of UPX"
-    )
+    return found.first_path.path
+
+
+async def tool(bundler: Bundler, sysroot: Sysroot, path: str) -> Digest:
+    """UPX with its loader and libraries, below `tool/`."""
+    planned = await plan(bundler, sysroot, tool_request(path), (), "Find the libraries of UPX")
     digests = await engine.create_digests(
         [
             CreateDigest(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pants.backend.python.util_rules.pex import VenvPexProcess
 from pants.engine.fs import CreateDigest, FileEntry
 from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all
-from pants_plugin_minimg.util_rules.closure import Planned, files_below
+from pants_plugin_minimg.subsystems.bundler import Bundler, process
+from pants_plugin_minimg.util_rules.closure import Planned
 from pants_plugin_minimg.util_rules.compress import Packed
 
 
@@ -24,30 +25,26 @@ def layer_inputs(planned: Planned, packed: Packed, layer: Mapping[str, Any]) -> 
     return CreateDigest(files)
 
 
-async def layers(
+async def steps(
     bundler: Bundler, planned: Planned, packed: Packed, address: str
-) -> tuple[Mapping[str, FileEntry], ...]:
-    """For each layer, lowest first, its files: `layer.json` and `blobs/sha256/<digest>`."""
+) -> list[VenvPexProcess]:
+    """One a layer, the lowest first. Each writes `layer.json` and `blobs/sha256/<digest>`."""
     wanted = planned.steps["layers"]
     inputs = await engine.create_digests([layer_inputs(planned, packed, layer) for layer in wanted])
-    outputs = await run_all(
-        [
-            process(
-                bundler,
-                (
-                    "layer",
-                    "--projection=projection.json",
-                    "--blobs=blobs",
-                    "--packed=packed",
-                    "--out=out",
-                ),
-                description=f"Write layer {number} of {len(wanted)} of {address}",
-                inputs=digest,
-                output_directories=("out",),
-                level=LogLevel.INFO,
-            )
-            for number, digest in enumerate(inputs, 1)
-        ]
-    )
-    entries = await engine.digest_entries_all(outputs)
-    return tuple(files_below(own, "out") for own in entries)
+    return [
+        process(
+            bundler,
+            (
+                "layer",
+                "--projection=projection.json",
+                "--blobs=blobs",
+                "--packed=packed",
+                "--out=out",
+            ),
+            description=f"Write layer {number} of {len(wanted)} of {address}",
+            inputs=digest,
+            output_directories=("out",),
+            level=LogLevel.INFO,
+        )
+        for number, digest in enumerate(inputs, 1)
+    ]

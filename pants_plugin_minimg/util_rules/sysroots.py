@@ -1,96 +1,96 @@
-"""Where programs and libraries are taken from: for now, the machine that Pants runs on."""
+"""Which sysroot an image names, and how it is made ready for its plan."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pants.engine.fs import EMPTY_DIGEST, Digest
-from pants.engine.platform import Platform
-from pants.engine.process import ProcessCacheScope
-from pants.engine.rules import collect_rules, rule
-from pants.option.global_options import GlobalOptions
+from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.target import Target
 
-from pants_plugin_minimg import engine
+from pants_plugin_minimg import engine, sysroot_targets
+from pants_plugin_minimg.bundler.architectures import PLATFORMS
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all
-
-_LOCAL = "local_environment"
-
-
-class UnusableSysroot(Exception):
-    """The sysroot cannot be used where the image is built."""
+from pants_plugin_minimg.subsystems.bundler import Bundler, BundlerError
+from pants_plugin_minimg.subsystems.debian import DebianSubsystem
+from pants_plugin_minimg.util_rules import debian, host, rootfs
+from pants_plugin_minimg.util_rules.closure import Sysroot
 
 
 @dataclass(frozen=True)
-class HostAccess:
-    """Whether processes of the environment see this machine's files; `obstacle` says why not.
+class Wanted:
+    """What an image, named by `address`, says of its sysroot. No `inputs`: this machine."""
 
-    `local`: they run where Pants runs, be it Linux or not.
-    """
-
-    obstacle: str | None
-    local: bool = True
-
-    def check(self, address: str) -> None:
-        """Raises UnusableSysroot MINIMG-E019 where the host cannot be the sysroot."""
-        if self.obstacle is not None:
-            raise UnusableSysroot(
-                str(
-                    MinimgError(
-                        "MINIMG-E019",
-                        address,
-                        f"programs and libraries come from this machine, and {self.obstacle}",
-                        "Build the image in the local environment on Linux; a `debian_sysroot` "
-                        "is what makes an image independent of where it is built.",
-                    )
-                )
-            )
+    address: str
+    inputs: UnparsedAddressInputs | None
+    packages: Sequence[str]
+    architecture: str | None
+    alternatives: Mapping[str, str]
+    records: bool
 
 
-def obstacle(environment: str | None, remote: bool, platform: str) -> str | None:
-    """Why the host cannot be read. `environment` is the alias of the environment's target."""
-    if remote:
-        return "processes run on remote machines"
-    if environment not in (None, _LOCAL):
-        return f"the image is built in a `{environment}`"
-    if not platform.startswith("linux"):
-        return f"the image would hold programs of {platform.replace('_', ' ', 1)}"
-    return None
-
-
-async def sweep(bundler: Bundler) -> Digest:
-    """`sweep.json`: the state of this machine's folders of programs and libraries.
-
-    Once in a run of Pants, however many images ask: equal processes of a session are one.
-    """
-    outputs = await run_all(
-        [
-            process(
-                bundler,
-                ("sweep", "--out", "sweep.json"),
-                description="Look at this machine's programs and libraries",
-                inputs=EMPTY_DIGEST,
-                output_files=("sweep.json",),
-                scope=ProcessCacheScope.PER_SESSION,
-            )
-        ]
-    )
-    return outputs[0]
-
-
-@rule
-async def find_host_access(
-    environment: engine.EnvironmentTarget,
-    environments: engine.EnvironmentsSubsystem,
-    global_options: GlobalOptions,
-    platform: Platform,
-) -> HostAccess:
-    alias = environment.val.alias if environment.val is not None else None
-    remote = environments.remote_execution_used_globally(global_options)
-    return HostAccess(
-        obstacle(alias, remote, platform.value), local=not remote and alias in (None, _LOCAL)
+async def prepare(
+    bundler: Bundler, wanted: Wanted, access: host.HostAccess, options: DebianSubsystem
+) -> Sysroot:
+    """Raises BundlerError, UnusableSysroot and BadDependencies with what is wrong with it."""
+    if wanted.inputs is None:
+        access.check(wanted.address)
+        sweep = await host.sweep(bundler, wanted.records)
+        return Sysroot({"kind": "host"}, (sweep,), of_host=True)
+    (targets,) = await engine.resolve_all([wanted.inputs])
+    target = targets[0]
+    if target.has_field(sysroot_targets.LockfileField):
+        return await _debian(bundler, wanted, target, options)
+    if target.has_field(sysroot_targets.RootfsField):
+        return await _rootfs(bundler, wanted, target)
+    raise _refusal(
+        "MINIMG-E020",
+        wanted,
+        f"its sysroot {target.address} is a `{target.alias}`",
+        "Name a `debian_sysroot` or a `rootfs_sysroot`.",
     )
 
 
-def rules():  # type: ignore[no-untyped-def]
-    return collect_rules()
+async def _debian(
+    bundler: Bundler, wanted: Wanted, target: Target, options: DebianSubsystem
+) -> Sysroot:
+    architecture = wanted.architecture or target[sysroot_targets.ArchitecturesField].value[0]
+    command = debian.lock_command(target)
+    locked = await debian.locked_packages(
+        bundler, target, options, wanted.packages, architecture, command
+    )
+    await debian.fetch(locked, str(target.address), command)
+    packages = await debian.unpack(bundler, locked)
+    request = {
+        "kind": "debian",
+        "packages": packages.folders,
+        "alternatives": dict(wanted.alternatives),
+        "architecture": architecture,
+    }
+    return Sysroot(request, packages.digests, of_host=False)
+
+
+async def _rootfs(bundler: Bundler, wanted: Wanted, target: Target) -> Sysroot:
+    if wanted.packages or wanted.alternatives:
+        raise _refusal(
+            "MINIMG-E018",
+            wanted,
+            f"`packages` and `alternatives` are for packages, and its sysroot {target.address} is "
+            "a root file system",
+            "Take them away.",
+        )
+    if wanted.architecture is not None and wanted.architecture not in PLATFORMS:
+        raise _refusal(
+            "MINIMG-E018",
+            wanted,
+            f"`architecture` is {wanted.architecture!r}",
+            f"Take one of {', '.join(PLATFORMS)}.",
+        )
+    platform = PLATFORMS[wanted.architecture][1] if wanted.architecture else None
+    digest = await rootfs.unpacked(bundler, target, platform)
+    request = {"kind": "rootfs", "root": rootfs.FOLDER, "architecture": wanted.architecture}
+    return Sysroot(request, (digest,), of_host=False)
+
+
+def _refusal(code: str, wanted: Wanted, problem: str, remedy: str) -> BundlerError:
+    return BundlerError(str(MinimgError(code, wanted.address, problem, remedy)))

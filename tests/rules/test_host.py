@@ -9,7 +9,7 @@ from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg.register import target_types
 from pants_plugin_minimg.util_rules import sysroots
-from pants_plugin_minimg.util_rules.sysroots import HostAccess, UnusableSysroot, obstacle
+from pants_plugin_minimg.util_rules.host import HostAccess, UnusableSysroot, obstacle
 from tests.rules.fake_engine import BUNDLER, Tree, install
 from tests.rules.support import plugin_rules, set_options
 

@@ -1,0 +1,201 @@
+"""A `debian_sysroot` for one image: its lock, the packages in scope, fetched and unpacked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pants.engine.fs import CreateDigest, Digest, DownloadFile, FileDigest, FileEntry
+from pants.engine.target import HydrateSourcesRequest, Target
+from pants.util.docutil import bin_name
+
+from pants_plugin_minimg import engine, sysroot_targets
+from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.subsystems.bundler import Bundler, BundlerError, process, run_all
+from pants_plugin_minimg.subsystems.debian import DebianSubsystem
+from pants_plugin_minimg.util_rules.closure import document, read_json
+
+APT = "/etc/apt"
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A package of the lock, as `scope` tells of it."""
+
+    name: str
+    version: str
+    path: str
+    urls: tuple[str, ...]
+    digest: FileDigest
+    limit: int
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Locked:
+        return cls(
+            raw["name"],
+            raw["version"],
+            raw["path"],
+            tuple(raw["urls"]),
+            FileDigest(raw["sha256"], raw["size"]),
+            raw["limit"],
+        )
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Unpacked packages, each below `packages/<name>` of its digest."""
+
+    folders: tuple[str, ...]
+    digests: tuple[Digest, ...]
+
+
+def lock_command(target: Target) -> str:
+    return f"{bin_name()} generate-lockfiles --resolve={sysroot_targets.resolve_name(target)}"
+
+
+def apt_state(folder: str) -> str:
+    """What changes whenever the apt sources of the machine do.
+
+    They say where bytes are fetched, never which bytes: a state that pantsd remembers for too long
+    costs a download at worst.
+    """
+    parts = os.path.join(folder, "sources.list.d")
+    names = sorted(os.listdir(parts)) if os.path.isdir(parts) else []
+    digest = hashlib.sha256()
+    for path in [os.path.join(folder, "sources.list"), *(os.path.join(parts, n) for n in names)]:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        digest.update(repr((path, status.st_size, status.st_mtime_ns)).encode())
+    return digest.hexdigest()
+
+
+async def locked_packages(
+    bundler: Bundler,
+    target: Target,
+    options: DebianSubsystem,
+    roots: Sequence[str],
+    architecture: str,
+    command: str,
+) -> tuple[Locked, ...]:
+    """What `roots` reach; without any, all of the lock.
+
+    Raises BundlerError MINIMG-E023 or MINIMG-E024.
+    """
+    field = target[sysroot_targets.LockfileField]
+    (sources,) = await engine.hydrate_all([HydrateSourcesRequest(field)])
+    if not sources.snapshot.files:
+        raise BundlerError(
+            str(
+                MinimgError(
+                    "MINIMG-E023",
+                    str(target.address),
+                    f"there is no lock {field.file_path}",
+                    f"Run `{command}`.",
+                )
+            )
+        )
+    mirrors = list(options.mirrors)
+    request = {
+        "version": 1,
+        "sysroot": str(target.address),
+        "lockfile": field.file_path,
+        "command": command,
+        "suites": target[sysroot_targets.SuitesField].value,
+        "components": target[sysroot_targets.ComponentsField].value,
+        "architectures": target[sysroot_targets.ArchitecturesField].value,
+        "packages": sysroot_targets.asked_for(target),
+        "roots": [*roots, *sysroot_targets.ALWAYS] if roots else [],
+        "architecture": architecture,
+        "mirrors": mirrors,
+        "apt": None if mirrors else APT,
+        "apt_state": None if mirrors else apt_state(APT),
+    }
+    asked = await engine.create_digests((CreateDigest([document("request.json", request)]),))
+    inputs = await engine.merge_all((*asked, sources.snapshot.digest))
+    outputs = await run_all(
+        [
+            process(
+                bundler,
+                (
+                    "scope",
+                    f"--lock={field.file_path}",
+                    "--request=request.json",
+                    "--out=scope.json",
+                ),
+                description=f"Read {field.file_path}",
+                inputs=inputs,
+                output_files=("scope.json",),
+            )
+        ]
+    )
+    entries = await engine.digest_entries_all(outputs)
+    (found,) = await read_json([entry for entry in entries[0] if isinstance(entry, FileEntry)])
+    return tuple(map(Locked.from_json, found["packages"]))
+
+
+async def fetch(packages: Sequence[Locked], address: str, command: str) -> None:
+    """Bring the packages into the store. Raises BundlerError MINIMG-E024 with all that failed."""
+    try:
+        await engine.download_all(
+            [DownloadFile(package.urls[0], package.digest) for package in packages]
+        )
+    except Exception:
+        # One of them failed and does not say which. Those that did not are not fetched again.
+        await _fetch_one_by_one(packages, address, command)
+
+
+async def _fetch_one_by_one(packages: Sequence[Locked], address: str, command: str) -> None:
+    problems = []
+    for package in packages:
+        failures = []
+        for url in package.urls:
+            try:
+                await engine.download_all([DownloadFile(url, package.digest)])
+                break
+            except Exception as error:
+                failures.append(" ".join(str(error).split()))
+        else:
+            problems.append(
+                MinimgError(
+                    "MINIMG-E024",
+                    address,
+                    f"no mirror has {package.path}: {'; '.join(failures)}",
+                    f"If it has left the archive, write the lock again by `{command}`, or add a "
+                    "mirror that keeps every version to `[minimg-debian].mirrors`.",
+                )
+            )
+    if problems:
+        raise BundlerError(str(Problems(problems)))
+
+
+async def unpack(bundler: Bundler, packages: Sequence[Locked]) -> Packages:
+    """One process a package, whatever the number of images."""
+    folders = tuple(f"packages/{package.name}" for package in packages)
+    inputs = await engine.create_digests(
+        [CreateDigest([FileEntry("package.deb", package.digest)]) for package in packages]
+    )
+    outputs = await run_all(
+        [
+            process(
+                bundler,
+                (
+                    "unpack",
+                    "--deb=package.deb",
+                    f"--sha256={package.digest.fingerprint}",
+                    f"--size={package.digest.serialized_bytes_length}",
+                    f"--limit={package.limit}",
+                    f"--out={folder}",
+                ),
+                description=f"Unpack {package.name} {package.version}",
+                inputs=digest,
+                output_directories=(folder,),
+            )
+            for package, folder, digest in zip(packages, folders, inputs)
+        ]
+    )
+    return Packages(folders, outputs)

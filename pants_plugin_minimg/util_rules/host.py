@@ -1,0 +1,101 @@
+"""This machine as a sysroot: whether it can be one, and the state that it is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pants.engine.fs import EMPTY_DIGEST, Digest
+from pants.engine.platform import Platform
+from pants.engine.process import ProcessCacheScope
+from pants.engine.rules import collect_rules, rule
+from pants.option.global_options import GlobalOptions
+
+from pants_plugin_minimg import engine
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all
+
+_LOCAL = "local_environment"
+
+
+class UnusableSysroot(Exception):
+    """The sysroot cannot be used where the image is built."""
+
+
+@dataclass(frozen=True)
+class HostAccess:
+    """Whether processes of the environment see this machine's files; `obstacle` says why not.
+
+    `local`: they run where Pants runs, be it Linux or not. `architecture`: what runs there, by
+    Debian's name.
+    """
+
+    obstacle: str | None
+    local: bool = True
+    architecture: str = "amd64"
+
+    def check(self, address: str) -> None:
+        """Raises UnusableSysroot MINIMG-E019 where the host cannot be the sysroot."""
+        if self.obstacle is not None:
+            raise UnusableSysroot(
+                str(
+                    MinimgError(
+                        "MINIMG-E019",
+                        address,
+                        f"programs and libraries come from this machine, and {self.obstacle}",
+                        "Build the image in the local environment on Linux; a `debian_sysroot` "
+                        "is what makes an image independent of where it is built.",
+                    )
+                )
+            )
+
+
+def obstacle(environment: str | None, remote: bool, platform: str) -> str | None:
+    """Why the host cannot be read. `environment` is the alias of the environment's target."""
+    if remote:
+        return "processes run on remote machines"
+    if environment not in (None, _LOCAL):
+        return f"the image is built in a `{environment}`"
+    if not platform.startswith("linux"):
+        return f"the image would hold programs of {platform.replace('_', ' ', 1)}"
+    return None
+
+
+async def sweep(bundler: Bundler, packages: bool) -> Digest:
+    """`sweep.json`: the state of this machine's folders of programs and libraries.
+
+    `packages`: and of what says which packages they are of. Once in a run of Pants, however many
+    images ask: equal processes of a session are one.
+    """
+    outputs = await run_all(
+        [
+            process(
+                bundler,
+                ("sweep", "--out=sweep.json", *(("--packages",) if packages else ())),
+                description="Look at this machine's programs and libraries",
+                inputs=EMPTY_DIGEST,
+                output_files=("sweep.json",),
+                scope=ProcessCacheScope.PER_SESSION,
+            )
+        ]
+    )
+    return outputs[0]
+
+
+@rule
+async def find_host_access(
+    environment: engine.EnvironmentTarget,
+    environments: engine.EnvironmentsSubsystem,
+    global_options: GlobalOptions,
+    platform: Platform,
+) -> HostAccess:
+    alias = environment.val.alias if environment.val is not None else None
+    remote = environments.remote_execution_used_globally(global_options)
+    return HostAccess(
+        obstacle(alias, remote, platform.value),
+        local=not remote and alias in (None, _LOCAL),
+        architecture="arm64" if platform.value.endswith("arm64") else "amd64",
+    )
+
+
+def rules():  # type: ignore[no-untyped-def]
+    return collect_rules()
