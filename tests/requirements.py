@@ -5,6 +5,7 @@ With `MINIMG_TESTS_NO_SKIP=1` in the environment a missing requirement is a fail
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
@@ -51,6 +52,13 @@ def _probe(command: tuple[str, ...]) -> str | None:
         return None
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
     return lines[-1] if lines else f"exit status {done.returncode}"
+
+
+def debian_mirror(suite: str) -> None:
+    """Packages of `suite` are fetched from where this machine's apt fetches them."""
+    lists = glob.glob("/etc/apt/sources.list") + glob.glob("/etc/apt/sources.list.d/*")
+    if not any(suite in open(path, encoding="utf-8", errors="replace").read() for path in lists):
+        unavailable(f"the apt sources of this machine name no mirror for {suite}")
 
 
 def docker() -> str:

@@ -55,12 +55,16 @@ class Run:
 
 @dataclass
 class Repository:
-    """A Pants root that loads the plugin from the source tree. `prefix` runs each command."""
+    """A Pants root that loads the plugin from the source tree. `prefix` runs each command.
+
+    `options` are further lines of its pants.toml.
+    """
 
     root: Path
     prefix: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     backends: tuple[str, ...] = ("pants.backend.shell",)
+    options: str = ""
 
     def __post_init__(self) -> None:
         backends = ", ".join(f'"{name}"' for name in (*self.backends, "pants_plugin_minimg"))
@@ -73,6 +77,8 @@ class Repository:
             pantsd = false
             """,
         )
+        with (self.root / "pants.toml").open("a") as file:
+            file.write(textwrap.dedent(self.options))
 
     def write(self, path: str, content: str, mode: int = 0o644) -> Path:
         file = self.root / path
