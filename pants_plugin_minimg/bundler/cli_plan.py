@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sweep = commands.add_parser("sweep", help="fingerprint this machine's programs and libraries")
     sweep.add_argument("--out", required=True)
-    sweep.add_argument("--packages", action="store_true", help="and what says of which package")
     sweep.set_defaults(run=run_sweep)
 
     stat = commands.add_parser("stat", help="look again at the paths that a plan consulted")
@@ -39,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_sweep(options: argparse.Namespace) -> None:
-    _write(options.out, fingerprint.render(fingerprint.sweep(packages=options.packages)))
+    _write(options.out, fingerprint.render(fingerprint.sweep()))
 
 
 def run_stat(options: argparse.Namespace) -> None:

@@ -154,7 +154,7 @@ def _differences(
             closure.program,
             ld_library_path=options.ld_library_path,
             extra=options.extra_libraries,
-            libgcc=True,
+            trigger=closure.libgcc,  # of the same files: they need not be read again
         )
         after = {loaded.name: loaded.walk.real for loaded in again.loaded}
         for loaded in closure.loaded:

@@ -48,7 +48,14 @@ _FOLDERS = (
 #: What says of which package a file is, and under which licence (Debian Policy 12.5).
 _PACKAGE_FOLDERS = (b"/var/lib/dpkg", b"/var/lib/dpkg/info", b"/usr/share/doc")
 _COPYRIGHT = b"copyright"
-_FILES = (b"/etc", b"/etc/ld.so.cache", b"/etc/ld.so.preload")
+_FILES = (
+    b"/etc",
+    b"/etc/ld.so.cache",
+    b"/etc/ld.so.preload",
+    b"/etc/os-release",
+    b"/var",
+    b"/var/lib",
+)
 
 #: One path's state: None when it is not there.
 State = Any
@@ -107,9 +114,9 @@ def settled(collect: Callable[[], tuple[T, int]]) -> T:
     )
 
 
-def swept_folders(packages: bool = False) -> list[bytes]:
+def swept_folders() -> list[bytes]:
     """The canonical paths of the folders that the sweep lists, those that exist."""
-    wanted = (*_FOLDERS, *_PACKAGE_FOLDERS) if packages else _FOLDERS
+    wanted = (*_FOLDERS, *_PACKAGE_FOLDERS)
     folders = dict.fromkeys(os.path.realpath(folder) for folder in wanted)
     for parent in (b"/lib", b"/usr/lib", b"/usr/local/lib"):
         parent = os.path.realpath(parent)
@@ -120,22 +127,21 @@ def swept_folders(packages: bool = False) -> list[bytes]:
     return sorted(folder for folder in folders if os.path.isdir(folder))
 
 
-def _swept_files(packages: bool) -> list[bytes]:
+def _swept_files() -> list[bytes]:
     """Single files of the sweep, found or not."""
     documents = os.path.realpath(_PACKAGE_FOLDERS[-1])
-    names = sorted(os.listdir(documents)) if packages and os.path.isdir(documents) else []
-    return [*_FILES, *(os.path.join(documents, name, _COPYRIGHT) for name in names)]
+    names = sorted(os.listdir(documents)) if os.path.isdir(documents) else []
+    licences = (os.path.join(documents, name, _COPYRIGHT) for name in names)
+    return [*_FILES, *licences]
 
 
-def sweep(packages: bool = False) -> dict[str, Any]:
-    """The fingerprint of the folders that programs and libraries of this machine come from.
-
-    `packages`: and of what tells which packages they are of.
-    """
+def sweep() -> dict[str, Any]:
+    """The fingerprint of the folders that programs and libraries of this machine come from, and of
+    what tells which packages they are of."""
 
     def collect() -> tuple[dict[str, Any], int]:
         digest, newest = hashlib.sha256(), 0
-        folders, files = swept_folders(packages), _swept_files(packages)
+        folders, files = swept_folders(), _swept_files()
         for folder in folders:
             try:
                 names = sorted(os.listdir(folder))
@@ -156,9 +162,38 @@ def sweep(packages: bool = False) -> dict[str, Any]:
 
 
 def _update(digest: Any, path: bytes) -> int:
-    value, newest = state(path)
-    digest.update(repr((path, value)).encode())
-    return newest
+    """`state` as bytes, for thousands of paths in each run of Pants."""
+    try:
+        status = os.lstat(path)
+    except OSError as error:
+        digest.update(b"%s\0%d\n" % (path, -(error.errno or 1)))
+        return 0
+    mode = status.st_mode
+    if stat_module.S_ISDIR(mode):
+        digest.update(b"%s\0%d %d %d\n" % (path, status.st_dev, status.st_ino, mode))
+        return 0
+    target = b""
+    if stat_module.S_ISLNK(mode):
+        try:
+            target = os.readlink(path)
+        except OSError:
+            target = b"\0"
+    digest.update(
+        b"%s\0%d %d %d %d %d %d %d %d %s\n"
+        % (
+            path,
+            status.st_dev,
+            status.st_ino,
+            mode,
+            status.st_uid,
+            status.st_gid,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+            target,
+        )
+    )
+    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def again(consulted: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.debian import records
@@ -17,12 +17,17 @@ from pants_plugin_minimg.bundler.sysroot import Sysroot
 _ROOT = Owned(None, 0, 0)
 
 
+@runtime_checkable
+class Stack(Protocol):
+    """A sysroot of packages, which knows them without a database."""
+
+    def owner(self, path: bytes) -> Package | None: ...
+
+
 def owners(sysroot: Sysroot, paths: Iterable[bytes]) -> dict[bytes, Package]:
     """The package of each canonical path that has one: by the stack of packages, or by dpkg's
     database in the sysroot."""
-    from pants_plugin_minimg.bundler.debian.stack import PackageStack
-
-    if not isinstance(sysroot, PackageStack):
+    if not isinstance(sysroot, Stack):
         return DpkgDatabase(sysroot).owners(paths)
     found = {path: sysroot.owner(path) for path in paths}
     return {path: package for path, package in found.items() if package is not None}
@@ -35,6 +40,8 @@ def add_records(assembly: Assembly, lower: Sysroot, wanted: bool) -> list[dict[s
     others are the same in every image that has their files.
     """
     by_path = owners(lower, _of_the_sysroot(assembly))
+    for path, package in by_path.items():
+        assembly.entries[path].origin += f" ({package.name} {package.version})"
     if wanted and by_path:
         _add_system_files(assembly, set(by_path.values()))
         by_path = owners(lower, _of_the_sysroot(assembly))

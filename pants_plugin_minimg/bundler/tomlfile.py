@@ -38,7 +38,7 @@ def dumps(document: dict[str, Any]) -> str:
     return written.replace("\n[[", "\n\n[[", 1).rstrip() + "\n"
 
 
-class _Encoder(toml.TomlEncoder):  # type: ignore[type-arg]  # no generic class at run time
+class _Encoder(toml.TomlEncoder):
     def dump_list(self, v: Any) -> str:
         items = [str(self.dump_value(item)) for item in v]
         line = f"[{', '.join(items)}]"

@@ -182,7 +182,6 @@ def wanted_sysroot(field_set: MinimalDockerImageFieldSet) -> sysroots.Wanted:
         field_set.packages.value or (),
         field_set.architecture.value,
         field_set.alternatives.value or {},
-        field_set.package_records.value,
     )
 
 
@@ -232,7 +231,7 @@ async def _upx(
     search_path: engine.StandardSearchPath,
 ) -> Digest:
     """The UPX that `[minimg-upx]` names: of a sysroot of its own, or this machine's."""
-    wanted = sysroots.Wanted(address, options.inputs(), (), None, {}, records=False)
+    wanted = sysroots.Wanted(address, options.inputs(), (), None, {})
     if wanted.inputs is None:
         path = await compress.find_upx(search_path, address)
     else:

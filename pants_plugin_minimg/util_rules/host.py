@@ -60,17 +60,16 @@ def obstacle(environment: str | None, remote: bool, platform: str) -> str | None
     return None
 
 
-async def sweep(bundler: Bundler, packages: bool) -> Digest:
+async def sweep(bundler: Bundler) -> Digest:
     """`sweep.json`: the state of this machine's folders of programs and libraries.
 
-    `packages`: and of what says which packages they are of. Once in a run of Pants, however many
-    images ask: equal processes of a session are one.
+    Once in a run of Pants, however many images ask: equal processes of a session are one.
     """
     outputs = await run_all(
         [
             process(
                 bundler,
-                ("sweep", "--out=sweep.json", *(("--packages",) if packages else ())),
+                ("sweep", "--out=sweep.json"),
                 description="Look at this machine's programs and libraries",
                 inputs=EMPTY_DIGEST,
                 output_files=("sweep.json",),

@@ -26,7 +26,6 @@ class Wanted:
     packages: Sequence[str]
     architecture: str | None
     alternatives: Mapping[str, str]
-    records: bool
 
 
 async def prepare(
@@ -35,7 +34,7 @@ async def prepare(
     """Raises BundlerError, UnusableSysroot and BadDependencies with what is wrong with it."""
     if wanted.inputs is None:
         access.check(wanted.address)
-        sweep = await host.sweep(bundler, wanted.records)
+        sweep = await host.sweep(bundler)
         return Sysroot({"kind": "host"}, (sweep,), of_host=True)
     (targets,) = await engine.resolve_all([wanted.inputs])
     target = targets[0]

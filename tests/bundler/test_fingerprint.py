@@ -124,7 +124,7 @@ def test_a_time_stamp_of_the_future_does_not_hang() -> None:
     assert fingerprint.settled(lambda: ("value", time.time_ns() + 10**12)) == "value"
 
 
-def test_what_says_of_which_package_a_file_is_is_swept_when_asked(
+def test_what_says_of_which_package_a_file_is_is_swept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     info, documents = tmp_path / "info", tmp_path / "doc"
@@ -134,11 +134,10 @@ def test_what_says_of_which_package_a_file_is_is_swept_when_asked(
     monkeypatch.setattr(fingerprint, "_PACKAGE_FOLDERS", folders)
     copyright_file = documents / "git" / "copyright"
     copyright_file.write_text("MIT")
-    before = fingerprint.sweep(packages=True)
+    before = fingerprint.sweep()
     assert str(copyright_file) in before["files"] and str(info) in before["folders"]
-    assert str(info) not in fingerprint.sweep()["folders"]
     copyright_file.write_text("BSD")
-    assert fingerprint.sweep(packages=True)["sha256"] != before["sha256"]
-    after = fingerprint.sweep(packages=True)
+    assert fingerprint.sweep()["sha256"] != before["sha256"]
+    after = fingerprint.sweep()
     (info / "git.list").write_text("/usr/bin/git\n")
-    assert fingerprint.sweep(packages=True)["sha256"] != after["sha256"]
+    assert fingerprint.sweep()["sha256"] != after["sha256"]

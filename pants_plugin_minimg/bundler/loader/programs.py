@@ -50,12 +50,14 @@ def resolve(
     preload: bool = True,
     ld_preload: bytes = b"",
     libgcc: bool = False,
+    trigger: bytes | None = None,
 ) -> Closure:
     """What the loader loads for the program or library at `path`.
 
     `extra` are further libraries that the program will dlopen, `preload` says whether
     /etc/ld.so.preload counts, `libgcc` whether libgcc_s is looked for when a trigger asks for it
-    (see `libgcc_trigger`). Missing and refused libraries are in the result.
+    (see `libgcc_trigger`), and `trigger` that one does, where it is known. Missing and refused
+    libraries are in the result.
 
     Raises MinimgError: MINIMG-E002 no such file, MINIMG-E003 no ELF file that could be started,
     MINIMG-E001 unreadable.
@@ -88,10 +90,9 @@ def resolve(
     run.run()
     for name in extra:
         run.open(name)
-    if libgcc:
-        closure.libgcc = libgcc_trigger(sysroot, closure)
-        if closure.libgcc is not None:
-            run.open(LIBGCC, _libc_path(closure))
+    closure.libgcc = libgcc_trigger(sysroot, closure) if libgcc else trigger
+    if closure.libgcc is not None:
+        run.open(LIBGCC, _libc_path(closure))
     return closure
 
 
