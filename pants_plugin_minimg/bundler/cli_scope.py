@@ -48,7 +48,12 @@ def scope(path: str, raw: dict[str, Any]) -> dict[str, Any]:
         )
     found = sources.load(raw["apt"]) if raw["apt"] and not raw["mirrors"] else sources.Found()
     packages = []
-    for package in lock.scope(raw["roots"], raw["architecture"]):
+    try:
+        wanted = lock.scope(raw["roots"], raw["architecture"])
+    except MinimgError as error:
+        problem = f"{error.subject}: {error.problem}"
+        raise MinimgError(error.code, raw["sysroot"], problem, error.remedy) from None
+    for package in wanted:
         places = mirrors.candidates(
             raw["mirrors"],
             found.sources,
