@@ -13,6 +13,7 @@ from pants_plugin_minimg.util_rules import closure
 from tests.rules.fake_engine import BUNDLER, FakeEngine, Tree, install
 
 REQUEST = {"version": 1, "address": "//a:image"}
+HOST = {"kind": "host"}
 
 
 class Host:
@@ -27,7 +28,7 @@ class Host:
         if argv[0] == "stat":
             return {"outside.json": self.states.pop(0).encode()}
         assert argv[0] == "plan"
-        assert json.loads(inputs["request.json"]) == REQUEST
+        assert json.loads(inputs["request.json"]) == {**REQUEST, "sysroot": HOST}
         assert inputs["sweep.json"] == b"swept"
         assert ("--outside=outside.json" in argv) == ("outside.json" in inputs)
         seen = inputs.get("outside.json", self.cached.encode())
@@ -42,7 +43,8 @@ def plan(fake: FakeEngine) -> closure.Planned:
     async def steps() -> closure.Planned:
         sweep = fake.store([fake.entry("sweep.json", b"swept")])
         tree = fake.store([fake.entry("trees/0/a", b"program")])
-        return await closure.plan_on_host(BUNDLER, sweep, REQUEST, [tree], "Find it")
+        sysroot = closure.Sysroot(HOST, (sweep,), of_host=True)
+        return await closure.plan(BUNDLER, sysroot, REQUEST, [tree], "Find it")
 
     return fake.run(steps())
 
@@ -79,6 +81,26 @@ def test_a_host_that_does_not_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BundlerError, match="^MINIMG-E022 //a:image: .* 5 times"):
         plan(fake)
     assert fake.commands() == ["plan", "stat"] * 5
+
+
+def test_of_packages_nothing_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their content is in the key: one process, whatever the machine has."""
+
+    def command(argv: tuple[str, ...], inputs: Tree) -> Tree:
+        assert argv == ("plan", "--request=request.json", "--out=out")
+        assert json.loads(inputs["request.json"])["sysroot"] == {"kind": "debian"}
+        assert inputs["packages/git/data.tar"] == b"tar"
+        return {"out/steps.json": b"{}"}
+
+    fake = install(monkeypatch, command)
+
+    async def steps() -> closure.Planned:
+        package = fake.store([fake.entry("packages/git/data.tar", b"tar")])
+        sysroot = closure.Sysroot({"kind": "debian"}, (package,), of_host=False)
+        return await closure.plan(BUNDLER, sysroot, REQUEST, [], "Find it")
+
+    assert sorted(fake.run(steps()).files) == ["steps.json"]
+    assert fake.processes[0].cache_scope == ProcessCacheScope.SUCCESSFUL
 
 
 def test_renamed_copies_no_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pants.engine.rules import QueryRule
 from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg.register import target_types
-from pants_plugin_minimg.util_rules import sysroots
+from pants_plugin_minimg.util_rules import host
 from pants_plugin_minimg.util_rules.host import HostAccess, UnusableSysroot, obstacle
 from tests.rules.fake_engine import BUNDLER, Tree, install
 from tests.rules.support import plugin_rules, set_options
@@ -62,10 +62,10 @@ def test_with_remote_execution() -> None:
 
 def test_the_sweep_is_made_once_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     def command(argv: tuple[str, ...], inputs: Tree) -> Tree:
-        assert argv == ("sweep", "--out", "sweep.json") and not inputs
+        assert argv == ("sweep", "--out=sweep.json") and not inputs
         return {"sweep.json": b"{}"}
 
     fake = install(monkeypatch, command)
-    digest = fake.run(sysroots.sweep(BUNDLER))
+    digest = fake.run(host.sweep(BUNDLER))
     assert fake.tree(digest) == {"sweep.json": b"{}"}
     assert fake.processes[0].cache_scope == ProcessCacheScope.PER_SESSION

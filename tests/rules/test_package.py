@@ -107,7 +107,7 @@ def blob(files: dict[str, bytes], digest: str) -> Any:
 
 def test_a_script_with_its_interpreter(rule_runner: RuleRunner) -> None:
     built = build(rule_runner, "script_image")
-    artifact, info_artifact = built.artifacts
+    artifact, info_artifact, sbom_artifact = built.artifacts
     assert isinstance(artifact, BuiltMinimalImage) and artifact.layout is not None
     assert artifact.relpath == "app/script_image.tar"
     assert info_artifact.relpath == "app/script_image.docker-info.json"
@@ -115,7 +115,10 @@ def test_a_script_with_its_interpreter(rule_runner: RuleRunner) -> None:
     assert any("this machine's own" in line for line in artifact.extra_log_lines)
 
     written = contents(rule_runner, built.digest)
-    assert sorted(written) == [info_artifact.relpath, artifact.relpath]
+    assert sbom_artifact.relpath == "app/script_image.cdx.json"
+    assert sorted(written) == [sbom_artifact.relpath, info_artifact.relpath, artifact.relpath]
+    bill = json.loads(written["app/script_image.cdx.json"])
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     info = json.loads(written[info_artifact.relpath])
     assert info["artifact"] == artifact.relpath
     assert [tag["name"] for tag in info["registries"][0]["tags"]] == list(artifact.names)
@@ -138,7 +141,7 @@ def test_a_script_with_its_interpreter(rule_runner: RuleRunner) -> None:
 
 def test_an_archive_is_unpacked_and_output_path_is_the_tar(rule_runner: RuleRunner) -> None:
     built = build(rule_runner, "packed_image")
-    artifact, info_artifact = built.artifacts
+    artifact, info_artifact, sbom_artifact = built.artifacts
     assert artifact.relpath == "there/x.tar"
     assert info_artifact.relpath == "there/x.docker-info.json"
     assert isinstance(artifact, BuiltMinimalImage) and artifact.layout is not None
@@ -201,6 +204,7 @@ def test_run(rule_runner: RuleRunner) -> None:
     assert request.args == ("/bin/sh", "{chroot}/minimg_run.sh")
     files = contents(rule_runner, request.digest)
     assert sorted(files) == [
+        "app/script_image.cdx.json",
         "app/script_image.docker-info.json",
         "app/script_image.tar",
         "minimg_run.sh",
@@ -210,16 +214,17 @@ def test_run(rule_runner: RuleRunner) -> None:
 
 
 @pytest.mark.parametrize(
-    "value,tar,info",
+    "value,tar,stem",
     [
-        (None, "a.b/image.tar", "a.b/image.docker-info.json"),
-        ("x/y.tar", "x/y.tar", "x/y.docker-info.json"),
-        ("x/y", "x/y", "x/y.docker-info.json"),
+        (None, "a.b/image.tar", "a.b/image"),
+        ("x/y.tar", "x/y.tar", "x/y"),
+        ("x/y", "x/y", "x/y"),
     ],
 )
-def test_artifact_paths(value: str | None, tar: str, info: str) -> None:
+def test_artifact_paths(value: str | None, tar: str, stem: str) -> None:
     field = OutputPathField(value, Address("a/b", target_name="image"))
-    assert package.artifact_paths(field) == (tar, info)
+    expected = (tar, f"{stem}.docker-info.json", f"{stem}.cdx.json")
+    assert package.artifact_paths(field) == expected
 
 
 def test_every_field_reaches_a_request() -> None:
@@ -227,6 +232,7 @@ def test_every_field_reaches_a_request() -> None:
     elsewhere = {
         "binary", "extra_binaries", "files",  # trees
         "upx_args",  # an argument of `pack`
+        "sysroot", "packages", "architecture", "alternatives",  # the sysroot's own request
         "repository", "image_tags", "output_path",  # names
         "dependencies", "environment", "tags", "description",  # Pants' own
     }  # fmt: skip
@@ -235,7 +241,8 @@ def test_every_field_reaches_a_request() -> None:
         "exclude": ["/X"], "directories": {"/D": "0700"}, "extra_libraries": ["L"],
         "allowed_missing": ["M"], "upx": True, "entrypoint": ["/P"], "cmd": ["C"],
         "env": {"V": "W"}, "workdir": "/K", "user": "1:2", "ports": ["9"], "volumes": ["/O"],
-        "stop_signal": "SIGHUP", "image_labels": {"B": "A"},
+        "stop_signal": "SIGHUP", "image_labels": {"B": "A"}, "presets": ["passwd"],
+        "package_records": False,
     }  # fmt: skip
     known = {field.alias for field in MinimalDockerImageTarget.core_fields}
     assert known == elsewhere | set(values)

@@ -10,9 +10,9 @@ import pytest
 from pants.engine.fs import FileEntry
 
 from pants_plugin_minimg.engine import StandardSearchPath
-from pants_plugin_minimg.subsystems.bundler import BundlerError
-from pants_plugin_minimg.util_rules import compress, image, layers
-from pants_plugin_minimg.util_rules.closure import Planned
+from pants_plugin_minimg.subsystems.bundler import BundlerError, run_all
+from pants_plugin_minimg.util_rules import compress, image, layers, sbom
+from pants_plugin_minimg.util_rules.closure import Planned, Sysroot
 from pants_plugin_minimg.util_rules.compress import NOTHING_PACKED, Packed
 from tests.rules.fake_engine import BUNDLER, FakeEngine, Tree, install
 
@@ -51,9 +51,10 @@ def test_a_layer_sees_its_projection_and_its_contents_alone(
 ) -> None:
     fake = install(monkeypatch, write_layer)
     packed = Packed({"bb": fake.entry("out/packed/bb", b"smaller")}, {})
-    (files,) = fake.run(layers.layers(BUNDLER, planned(fake, 1, b"plan"), packed, "//a:image"))
-    assert sorted(files) == ["blobs/sha256/l", "layer.json"]
-    assert fake.tree(fake.processes[0].input_digest) == {
+    (step,) = fake.run(layers.steps(BUNDLER, planned(fake, 1, b"plan"), packed, "//a:image"))
+    (written,) = fake.run(run_all([step]))
+    assert sorted(fake.tree(written)) == ["out/blobs/sha256/l", "out/layer.json"]
+    assert fake.tree(step.input_digest) == {
         "projection.json": PROJECTION,
         "blobs/aa": b"a library",
         "packed/bb": b"smaller",
@@ -64,9 +65,8 @@ def test_images_that_share_a_layer_share_the_process(monkeypatch: pytest.MonkeyP
     """Another address, another plan around it, another place among the layers: the same key."""
     fake = install(monkeypatch, write_layer)
     packed = Packed({"bb": fake.entry("packed/bb", b"smaller")}, {})
-    fake.run(layers.layers(BUNDLER, planned(fake, 1, b"reasons"), packed, "//a:image"))
-    fake.run(layers.layers(BUNDLER, planned(fake, 2, b"others"), packed, "//b:image"))
-    first, second = fake.processes
+    (first,) = fake.run(layers.steps(BUNDLER, planned(fake, 1, b"reasons"), packed, "//a:image"))
+    (second,) = fake.run(layers.steps(BUNDLER, planned(fake, 2, b"others"), packed, "//b:image"))
     assert first == second
     assert first.description != second.description
 
@@ -79,9 +79,9 @@ def test_the_executable_bit_of_a_blob_is_in_no_key_of_a_layer(
     blob = plan.files["blobs/aa"]
     other = {**plan.files, "blobs/aa": FileEntry(blob.path, blob.file_digest, True)}
     packed = Packed({"bb": fake.entry("packed/bb", b"x")}, {})
-    fake.run(layers.layers(BUNDLER, plan, packed, "//a:image"))
-    fake.run(layers.layers(BUNDLER, Planned(other, plan.steps), packed, "//a:image"))
-    assert fake.processes[0] == fake.processes[1]
+    first = fake.run(layers.steps(BUNDLER, plan, packed, "//a:image"))
+    second = fake.run(layers.steps(BUNDLER, Planned(other, plan.steps), packed, "//a:image"))
+    assert first == second
 
 
 def upx(argv: tuple[str, ...], inputs: Tree) -> Tree:
@@ -112,8 +112,9 @@ def test_packing(monkeypatch: pytest.MonkeyPatch) -> None:
     fake.programs["upx"] = "/usr/bin/upx"
 
     async def steps() -> Packed:
-        sweep = fake.store([fake.entry("sweep.json", b"")])
-        tool = await compress.find_upx(BUNDLER, sweep, StandardSearchPath(("/usr/bin",)), "//a:b")
+        sysroot = Sysroot({"kind": "host"}, (fake.store([]),), of_host=True)
+        path = await compress.find_upx(StandardSearchPath(("/usr/bin",)), "//a:b")
+        tool = await compress.tool(BUNDLER, sysroot, path)
         return await compress.pack(BUNDLER, planned(fake, 1, b"plan"), tool, ["--best", "-v"])
 
     packed = fake.run(steps())
@@ -126,11 +127,10 @@ def test_packing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_upx_on_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(monkeypatch, upx)
     search_path = StandardSearchPath(("/usr/bin", "/bin"))
-    sweep = fake.store([])
     with pytest.raises(
         BundlerError, match="^MINIMG-E017 //a:b: .* no `upx` in /usr/bin, /bin. .*upx-ucl"
     ):
-        fake.run(compress.find_upx(BUNDLER, sweep, search_path, "//a:b"))
+        fake.run(compress.find_upx(search_path, "//a:b"))
     assert fake.processes == []
 
 
@@ -205,3 +205,29 @@ def test_without_upx_no_report_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     fake.run(
         image.assemble(BUNDLER, {"artifact": "x"}, planned(fake, 1, b"plan"), NOTHING_PACKED, [one])
     )
+
+
+def test_the_bill_of_materials_reads_what_was_there_before_packing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = install(monkeypatch, lambda argv, inputs: {})
+    packed = Packed({"bb": fake.entry("x", b"smaller")}, {"bb": fake.entry("x", b"report")})
+    plan = planned(fake, 1, b"plan")
+    step = fake.run(sbom.step(BUNDLER, plan, packed, "image:1", "//a:image"))
+    assert step.argv == (
+        "sbom",
+        "--plan=plan.json",
+        "--blobs=blobs",
+        "--packed=packed",
+        "--name=image:1",
+        "--out=sbom.cdx.json",
+    )
+    assert fake.tree(step.input_digest) == {
+        "plan.json": b"plan",
+        "blobs/aa": b"a library",
+        "blobs/bb": b"a program",
+        "blobs/cc": b"of another layer",
+        "packed/bb.json": b"report",
+    }
+    plain = fake.run(sbom.step(BUNDLER, plan, NOTHING_PACKED, "image:1", "//a:image"))
+    assert not [argument for argument in plain.argv if "packed" in argument]

@@ -31,7 +31,17 @@ def test_defaults() -> None:
     assert image[types.UserField].value == "65532:65532"
     assert image[types.ImageTagsField].value == ("latest",)
     assert image[types.UpxField].value is False
-    unset = {"upx", "install_to", "user", "image_tags", "environment", "binary", "output_path"}
+    assert image[types.PackageRecordsField].value is True
+    unset = {
+        "upx",
+        "package_records",
+        "install_to",
+        "user",
+        "image_tags",
+        "environment",
+        "binary",
+        "output_path",
+    }
     for field in image.field_values.values():
         assert field.alias in unset or field.value is None
 
