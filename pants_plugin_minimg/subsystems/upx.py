@@ -27,8 +27,8 @@ class UpxSubsystem(Subsystem):
         help=softwrap(
             """
             The address of a `debian_sysroot` with the package `upx-ucl`, for each architecture that
-            builds run on. By default the `upx` of this machine is taken, which must then be there
-            and decides the image with it.
+            builds run on. By default, or when it is empty, the `upx` of this machine is taken,
+            which must then be there and decides the image with it.
 
             Example: `sysroot = "//sysroots:upx"`.
             """
@@ -41,7 +41,7 @@ class UpxSubsystem(Subsystem):
     )
 
     def inputs(self) -> UnparsedAddressInputs | None:
-        if self.sysroot is None:
+        if not self.sysroot:
             return None
         return UnparsedAddressInputs(
             (self.sysroot,),

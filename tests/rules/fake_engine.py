@@ -5,25 +5,32 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import pytest
-from pants.backend.python.util_rules.pex import VenvPexProcess
+from pants.backend.python.util_rules.pex import PexRequest, VenvPex, VenvPexProcess
 from pants.core.util_rules.system_binaries import BinaryPath, BinaryPathRequest, BinaryPaths
+from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.env_vars import EnvironmentVars
 from pants.engine.fs import (
+    EMPTY_DIGEST,
     CreateDigest,
     Digest,
     DigestContents,
     DigestEntries,
+    DownloadFile,
     FileContent,
     FileDigest,
     FileEntry,
 )
 from pants.engine.process import FallibleProcessResult
+from pants.engine.target import HydratedSources, HydrateSourcesRequest, Target, Targets
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import Bundler
+from pants_plugin_minimg.util_rules import executables
 
 T = TypeVar("T")
 Tree = Mapping[str, bytes]
@@ -42,13 +49,35 @@ class Failed(Exception):
         self.stderr = stderr
 
 
+@dataclass(frozen=True)
+class Prefix:
+    """What the engine's own AddPrefix is, which nobody can look into."""
+
+    digest: Digest
+    prefix: str
+
+
 class FakeEngine:
+    """`programs`: name -> path. `targets`: address, as a field writes it, -> target.
+
+    `files`: the repository, of which those in `executable` have the bit. `sources`: address ->
+    paths of `files` that are there for the target.
+    `served`: URL -> content; `downloads`: the URLs of each call. `environment`: of the user.
+    """
+
     def __init__(self, command: Command) -> None:
         self.command = command
         self.processes: list[VenvPexProcess] = []
         self.programs: dict[str, str] = {}
+        self.targets: dict[str, Target] = {}
+        self.files: dict[str, bytes] = {}
+        self.executable: set[str] = set()
+        self.sources: dict[str, tuple[str, ...]] = {}
+        self.served: dict[str, bytes] = {}
+        self.downloads: list[tuple[str, ...]] = []
+        self.environment: dict[str, str] = {}
         self._contents: dict[str, bytes] = {}
-        self._trees: dict[Digest, dict[str, FileEntry]] = {}
+        self._trees: dict[Digest, dict[str, FileEntry]] = {EMPTY_DIGEST: {}}
 
     # -- For tests -------------------------------------------------------------------------------
 
@@ -78,6 +107,21 @@ class FakeEngine:
 
     def commands(self) -> list[str]:
         return [process.argv[0] for process in self.processes]
+
+    def add(self, target: Target, files: Tree | None = None) -> None:
+        """The target, with the files that its sources are."""
+        self.targets[str(target.address)] = target
+        self.files.update(files or {})
+        self.sources[str(target.address)] = tuple(files or ())
+
+    def _from_repository(self, paths: Iterable[str]) -> Digest:
+        return self.store(
+            [
+                FileEntry(path, self.file(self.files[path]), path in self.executable)
+                for path in paths
+                if path in self.files
+            ]
+        )
 
     # -- The engine's calls ----------------------------------------------------------------------
 
@@ -111,6 +155,63 @@ class FakeEngine:
             for digest in digests
         )
 
+    async def add_prefixes(self, requests: Sequence[Prefix]) -> tuple[Digest, ...]:
+        return tuple(
+            self.store(
+                [
+                    FileEntry(f"{request.prefix}/{path}", entry.file_digest, entry.is_executable)
+                    for path, entry in self._trees[request.digest].items()
+                ]
+            )
+            for request in requests
+        )
+
+    async def digests_of_files(self, paths: Sequence[str]) -> Digest:
+        return self._from_repository(paths)
+
+    async def resolve_all(self, requests: Sequence[UnparsedAddressInputs]) -> tuple[Targets, ...]:
+        return tuple(
+            Targets(self.targets[value] for value in request.values) for request in requests
+        )
+
+    async def package_field_sets(self, targets: Sequence[Target]) -> Any:
+        """None of them can be packaged: all generate files."""
+        return SimpleNamespace(collection=[() for _ in targets])
+
+    async def build_packages(self, field_sets: Sequence[Any]) -> tuple[Any, ...]:
+        assert not field_sets
+        return ()
+
+    async def hydrate_all(
+        self, requests: Sequence[HydrateSourcesRequest]
+    ) -> tuple[HydratedSources, ...]:
+        return tuple(self._hydrate(str(request.field.address)) for request in requests)
+
+    def _hydrate(self, address: str) -> HydratedSources:
+        paths = self.sources[address]
+        snapshot = SimpleNamespace(files=paths, digest=self._from_repository(paths))
+        return cast(HydratedSources, SimpleNamespace(snapshot=snapshot))
+
+    async def download_all(self, files: Sequence[DownloadFile]) -> tuple[Digest, ...]:
+        self.downloads.append(tuple(file.url for file in files))
+        return tuple(self._download(file) for file in files)
+
+    def _download(self, file: DownloadFile) -> Digest:
+        content = self.served.get(file.url)
+        if content is None:
+            raise Exception(f"Error downloading file:\n {file.url} (404 Not Found)")
+        if self.file(content) != file.expected_digest:
+            raise Exception(f"The file at {file.url} has another digest")
+        return self.store([self.entry(file.url.rpartition("/")[2], content)])
+
+    async def environment_variables(self, names: Sequence[str]) -> EnvironmentVars:
+        return EnvironmentVars(
+            {name: self.environment[name] for name in names if name in self.environment}
+        )
+
+    async def create_venv(self, request: PexRequest) -> VenvPex:
+        return BUNDLER.venv
+
     async def find_program(self, request: BinaryPathRequest) -> BinaryPaths:
         path = self.programs.get(request.binary_name)
         return BinaryPaths(request.binary_name, [BinaryPath(path)] if path else [])
@@ -122,7 +223,7 @@ class FakeEngine:
 
     def _execute(self, process: VenvPexProcess) -> FallibleProcessResult:
         self.processes.append(process)
-        inputs = self.tree(process.input_digest) if process.input_digest in self._trees else {}
+        inputs = self.tree(process.input_digest)
         try:
             written = self.command(process.argv, inputs)
             code, stderr = 0, b""
@@ -136,17 +237,27 @@ class FakeEngine:
 
 
 _CALLS = (
+    "add_prefixes",
+    "build_packages",
     "create_digests",
+    "create_venv",
     "digest_contents_all",
     "digest_entries_all",
+    "digests_of_files",
+    "download_all",
+    "environment_variables",
     "execute_all",
     "find_program",
+    "hydrate_all",
     "merge_all",
+    "package_field_sets",
+    "resolve_all",
 )
 
 
 def install(monkeypatch: pytest.MonkeyPatch, command: Command) -> FakeEngine:
     fake = FakeEngine(command)
+    monkeypatch.setattr(executables, "AddPrefix", Prefix)
     for name in _CALLS:
         monkeypatch.setattr(engine, name, getattr(fake, name))
     return fake

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pants.engine.goal import Goal
 from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg import register
@@ -32,3 +34,26 @@ def plugin_rules() -> list[Any]:
 
 def set_options(rule_runner: RuleRunner, args: Iterable[str] = ()) -> None:
     rule_runner.set_options(list(args), env_inherit=_INHERITED)
+
+
+def help_examples(text: str) -> Iterator[str]:
+    """What a help text shows as a BUILD file: blocks, indented by four, that begin with a call."""
+    for block in re.findall(r"(?:^ {4}.*\n?|^\n)+", text, flags=re.MULTILINE):
+        code = "\n".join(line[4:] for line in block.splitlines()).strip()
+        if re.match(r"[a-z_]+\(", code):
+            yield code
+
+
+def load_build_file(code: str, names: Mapping[str, object]) -> None:
+    """Runs `code` as a BUILD file in which only `names` are known."""
+    exec(compile(code, "BUILD", "exec"), {"__builtins__": {}, **names})
+
+
+def run_goal(
+    rule_runner: RuleRunner, goal: type[Goal], global_args: Iterable[str], args: Iterable[str]
+) -> int:
+    """The exit code of a goal, with what Pants needs of the environment."""
+    result = rule_runner.run_goal_rule(
+        goal, global_args=global_args, args=args, env_inherit=_INHERITED
+    )
+    return result.exit_code

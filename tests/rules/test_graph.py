@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from textwrap import dedent
 
 import pytest
@@ -38,6 +39,11 @@ minimal_docker_image(
     extra_binaries=["//app:extra"],
     files={"/etc/app.toml": ":config", "/etc/b": image_file(":config", mode="0640", owner="0:1")},
 )
+debian_sysroot(name="debian", suites=["bookworm"], packages=["git"], lockfile="debian.lock")
+file(name="tar", source="rootfs.tar")
+rootfs_sysroot(name="rootfs", source=":tar")
+minimal_docker_image(name="of_debian", sysroot=":debian", executables=["/usr/bin/git"])
+minimal_docker_image(name="of_rootfs", sysroot="//app:rootfs", executables=["/bin/busybox"])
 """
 
 
@@ -70,6 +76,8 @@ def rule_runner() -> RuleRunner:
             "app/app.toml": "",
             "app/extra.sh": "",
             "app/alone.txt": "",
+            "app/debian.lock": "",
+            "app/rootfs.tar": "",
         }
     )
     return rule_runner
@@ -86,6 +94,14 @@ def test_transitive_dependencies(rule_runner: RuleRunner) -> None:
     assert "app/program.c:sources" in result.stdout.split()
 
 
+def test_a_sysroot_whose_lock_is_not_written_yet_has_dependencies(rule_runner: RuleRunner) -> None:
+    os.remove(os.path.join(rule_runner.build_root, "app/debian.lock"))
+    result = rule_runner.run_goal_rule(Dependencies, args=["app:of_debian"])
+    assert result.stdout.split() == ["app:debian"]
+    (data,) = json.loads(rule_runner.run_goal_rule(Peek, args=["app:debian"]).stdout)
+    assert (data["packages"], data["sources"]) == (["git"], [])
+
+
 def test_peek(rule_runner: RuleRunner) -> None:
     result = rule_runner.run_goal_rule(Peek, args=["app:image"])
     (data,) = json.loads(result.stdout)
@@ -100,19 +116,39 @@ def test_peek(rule_runner: RuleRunner) -> None:
 
 
 @pytest.mark.parametrize(
-    "source,hit",
+    "image,expected",
     [
-        ("app/program.c", True),
-        ("app/app.toml", True),
-        ("app/extra.sh", True),
-        ("app/alone.txt", False),
+        ("of_debian", ["app:debian"]),
+        ("of_rootfs", ["app:rootfs", "app:tar"]),
     ],
 )
-def test_a_changed_file_changes_the_image(rule_runner: RuleRunner, source: str, hit: bool) -> None:
+def test_a_sysroot_is_a_dependency(
+    rule_runner: RuleRunner, image: str, expected: list[str]
+) -> None:
+    args = ["--transitive", f"app:{image}"]
+    result = rule_runner.run_goal_rule(Dependencies, args=args)
+    assert result.stdout.split() == expected
+
+
+@pytest.mark.parametrize(
+    "source,images",
+    [
+        ("app/program.c", ["app:image"]),
+        ("app/app.toml", ["app:image"]),
+        ("app/extra.sh", ["app:image"]),
+        ("app/debian.lock", ["app:of_debian"]),
+        ("app/rootfs.tar", ["app:of_rootfs"]),
+        ("app/alone.txt", []),
+    ],
+)
+def test_a_changed_file_changes_the_image(
+    rule_runner: RuleRunner, source: str, images: list[str]
+) -> None:
     """As `--changed-since=… --changed-dependents=transitive` asks, after git's part."""
     found = rule_runner.request(
         ChangedAddresses,
         [ChangedRequest(sources=(source,), dependents=DependentsOption.TRANSITIVE)],
     )
-    assert ("app:image" in map(str, found)) is hit
+    every = {"app:image", "app:of_debian", "app:of_rootfs"}
+    assert sorted(every & set(map(str, found))) == images
     assert any(source in str(address) or "app:" in str(address) for address in found)

@@ -11,7 +11,7 @@ from pants.engine.fs import FileEntry
 
 from pants_plugin_minimg.engine import StandardSearchPath
 from pants_plugin_minimg.subsystems.bundler import BundlerError, run_all
-from pants_plugin_minimg.util_rules import compress, image, layers, sbom
+from pants_plugin_minimg.util_rules import compress, image, layers
 from pants_plugin_minimg.util_rules.closure import Planned, Sysroot
 from pants_plugin_minimg.util_rules.compress import NOTHING_PACKED, Packed
 from tests.rules.fake_engine import BUNDLER, FakeEngine, Tree, install
@@ -205,29 +205,3 @@ def test_without_upx_no_report_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     fake.run(
         image.assemble(BUNDLER, {"artifact": "x"}, planned(fake, 1, b"plan"), NOTHING_PACKED, [one])
     )
-
-
-def test_the_bill_of_materials_reads_what_was_there_before_packing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    fake = install(monkeypatch, lambda argv, inputs: {})
-    packed = Packed({"bb": fake.entry("x", b"smaller")}, {"bb": fake.entry("x", b"report")})
-    plan = planned(fake, 1, b"plan")
-    step = fake.run(sbom.step(BUNDLER, plan, packed, "image:1", "//a:image"))
-    assert step.argv == (
-        "sbom",
-        "--plan=plan.json",
-        "--blobs=blobs",
-        "--packed=packed",
-        "--name=image:1",
-        "--out=sbom.cdx.json",
-    )
-    assert fake.tree(step.input_digest) == {
-        "plan.json": b"plan",
-        "blobs/aa": b"a library",
-        "blobs/bb": b"a program",
-        "blobs/cc": b"of another layer",
-        "packed/bb.json": b"report",
-    }
-    plain = fake.run(sbom.step(BUNDLER, plan, NOTHING_PACKED, "image:1", "//a:image"))
-    assert not [argument for argument in plain.argv if "packed" in argument]

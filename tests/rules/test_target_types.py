@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, get_type_hints
 
 import pytest
@@ -11,6 +10,7 @@ from pants.engine.target import InvalidTargetException
 
 from pants_plugin_minimg import target_types as types
 from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget
+from tests.rules.support import help_examples, load_build_file
 
 ADDRESS = Address("a", target_name="image")
 
@@ -189,12 +189,8 @@ def test_the_examples_in_the_help_are_valid() -> None:
         "shell_command": lambda **_: None,
     }
     helps = [MinimalDockerImageTarget.help, *(f.help for f in MinimalDockerImageTarget.core_fields)]
-    examples = 0
-    for text in map(str, helps):
-        for block in re.findall(r"(?:^ {4}.*\n?|^\n)+", text, flags=re.MULTILINE):
-            if "(" in block and not block.strip().startswith("-"):
-                code = "\n".join(line[4:] for line in block.splitlines())
-                if re.match(r"\s*(file|shell_command|minimal_docker_image)\(", code):
-                    exec(compile(code.strip(), "help", "exec"), dict(names))
-                    examples += 1
-    assert examples >= 20 and made >= 20
+    own = tuple(f"{name}(" for name in ("minimal_docker_image", "file", "shell_command"))
+    examples = [e for text in helps for e in help_examples(str(text)) if e.startswith(own)]
+    for example in examples:
+        load_build_file(example, names)
+    assert len(examples) >= 20 and made >= 20
