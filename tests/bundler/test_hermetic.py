@@ -148,8 +148,8 @@ def test_every_step_from_a_package_to_an_image(sandbox: Sandbox) -> None:
         "layer", "--projection=out/layers/2.json", "--blobs=out/blobs", "--out=layer"
     )
     assert not sandbox.run("sbom", "--plan=out/plan.json", "--blobs=out/blobs", "--out=bom.json")
-    config = {"entrypoint": [], "cmd": [], "env": {}, "user": "1:1", "labels": {}}
-    config = {**config, "ports": [], "volumes": [], "workdir": None, "stop_signal": None}
+    config: dict[str, Any] = {"entrypoint": [], "cmd": [], "env": {}, "user": "1:1", "labels": {}}
+    config.update(ports=[], volumes=[], workdir=None, stop_signal=None)
     sandbox.write(
         "image.json", {"version": 1, "artifact": "a.tar", "names": [_NAME], "config": config}
     )

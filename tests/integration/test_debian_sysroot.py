@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 
 from pants_plugin_minimg.bundler.elf import EM_AARCH64
 from tests.bundler.debian import archive
+from tests.bundler.debian.mirror import Archive
 from tests.bundler.elf_builder import GLIBC, Spec, build
 from tests.bundler.versions import versioned
 from tests.integration import images, small_archive
 from tests.integration.pants_runs import Repository, Run
-from tests.integration.small_archive import Archive
 
+#: In every program and library: no earlier run can have cached what is made of them.
+NONCE = os.urandom(8)
 SYSROOT = """
 debian_sysroot(
     name="small", suites=["bookworm"], packages=[{packages}], lockfile="small.lock"
@@ -39,9 +42,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[archive.Key]:
 
 @pytest.fixture
 def mirror(tmp_path: Path, key: archive.Key) -> Archive:
-    made = Archive(tmp_path / "mirror", key)
-    made.write()
-    return made
+    return small_archive.mirror(tmp_path / "mirror", key, NONCE + os.fsencode(tmp_path))
 
 
 class Small(Repository):
@@ -138,12 +139,12 @@ def test_a_package_more_rebuilds_only_what_reaches_it(repository: Small, mirror:
 
 
 def test_a_newer_library_is_seen_when_the_lock_is_written_again(
-    repository: Small, mirror: Archive
+    repository: Small, mirror: Archive, tmp_path: Path
 ) -> None:
     repository.lock()
     repository.pants("package", "//:a", "//:b").succeeded()
     before = _layers(repository, "a")
-    mirror.replace(small_archive.library("2", mirror.nonce))
+    mirror.replace(small_archive.library("2", NONCE + os.fsencode(tmp_path)))
     assert "small: liba1: 1 -> 2 (amd64)" in repository.lock().stderr
     run = repository.pants("package", "//:a", "//:b").succeeded()
     after = _layers(repository, "a")
@@ -161,7 +162,7 @@ def test_a_package_that_left_the_pool(repository: Small, mirror: Archive, tmp_pa
     ]
     kept = tmp_path / "snapshots" / timestamp
     shutil.copytree(mirror.folder, kept)
-    mirror.replace(small_archive.library("2", mirror.nonce))
+    mirror.replace(small_archive.library("2", NONCE + os.fsencode(tmp_path)))
 
     gone = repository.pants("package", "//:a", level="error")
     assert gone.exit_code == 1

@@ -37,8 +37,9 @@ from pants_plugin_minimg.goals.lock import (
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
 from pants_plugin_minimg.util_rules.host import HostAccess
 from tests.bundler.debian import archive
+from tests.bundler.debian.mirror import Archive
 from tests.rules import debian_lock
-from tests.rules.debian_archive import Archive, tool
+from tests.rules.debian_archive import archive_in, tool
 from tests.rules.fake_engine import FakeEngine, Tree, install
 from tests.rules.support import plugin_rules, run_goal, set_options
 
@@ -225,7 +226,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[archive.Key]:
 
 @pytest.fixture
 def mirror(tmp_path: Path, key: archive.Key) -> Archive:
-    made = Archive(tmp_path / "mirror", key)
+    made = archive_in(tmp_path / "mirror", key)
     made.write()
     return made
 

@@ -28,8 +28,8 @@ from pants_plugin_minimg import register
 from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerImageFieldSet
 from tests.bundler.debian import archive, debs
 from tests.bundler.debian.debs import File
+from tests.bundler.debian.mirror import Archive
 from tests.rules import debian_archive
-from tests.rules.debian_archive import Archive
 from tests.rules.support import plugin_rules, run_goal, set_options
 
 BUILD = """\
@@ -90,7 +90,7 @@ def rule_runner() -> RuleRunner:
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     folder = tmp_path_factory.mktemp("mirror")
     key = archive.key(folder)
-    made = Archive(folder / "debian", key)
+    made = debian_archive.archive_in(folder / "debian", key)
     made.write()
     yield made
     archive.forget(key.home)
