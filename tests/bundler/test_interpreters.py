@@ -41,7 +41,7 @@ options.run(options)
 # digest that users have. The diff_id does not depend on the compressor, the manifest does.
 DIFF_ID = "sha256:070fe5f930c04146506f359dffd3f559e4729684cfbc8f16cfd500ec8ee13ea3"
 IMAGE_ID = "sha256:11e6f95e3b704974744a246edbf2ed4d36029ddb801d4c30db4630ecf0318202"
-MANIFEST = "sha256:c15d3c63905f76c30867f6854ed36a367ca5f8facbcff4e9786422d48540a7c3"
+MANIFEST = "sha256:2eaa797483b27338ebb45681fe5a4b00f50a211e3c6e7caf206c6212f760c564"
 
 
 PROBE = "import sys, pip; print(*sys.version_info[:2], sys.executable)"

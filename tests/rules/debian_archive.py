@@ -11,7 +11,7 @@ from tests.bundler.debian.mirror import Archive, Package
 from tests.bundler.elf_builder import Spec, build
 
 OS_RELEASE = b"ID=debian\nVERSION_ID=12\n"
-COPYRIGHT = b"Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
+COPYRIGHT = b"Copyright: nobody\nLicense: CC0-1.0\n"
 #: In the programs, so that the store of an earlier run has none of these packages.
 NONCE = os.urandom(8)
 
