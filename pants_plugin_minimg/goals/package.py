@@ -43,6 +43,16 @@ _OF_THE_SYSROOT = ("layers/1.json", "layers/2.json")
 _HOST_LINE = (
     "Programs or libraries in it are this machine's own: another machine makes another image."
 )
+_HOST_UPX_LINE = (
+    "This machine's own UPX packed it: `[minimg-upx].sysroot` makes it the same everywhere."
+)
+
+
+def caveats(planned: closure.Planned, of_host: bool, upx_of_host: bool) -> tuple[str, ...]:
+    """What makes the image depend on this machine."""
+    if of_host and uses_sysroot(planned):
+        return (_HOST_LINE,)
+    return (_HOST_UPX_LINE,) if upx_of_host and planned.steps["pack"] else ()
 
 
 @dataclass(frozen=True)
@@ -91,14 +101,11 @@ class BuiltMinimalImage(BuiltPackageArtifact):
 
     @classmethod
     def create(
-        cls, relpath: str, made: image.Image, called: Sequence[ImageName], of_host: bool
+        cls, relpath: str, made: image.Image, called: Sequence[ImageName], caveats: Sequence[str]
     ) -> BuiltMinimalImage:
         return cls(
             relpath=relpath,
-            extra_log_lines=(
-                *made.details["log_lines"],
-                *((_HOST_LINE,) if of_host else ()),
-            ),
+            extra_log_lines=(*made.details["log_lines"], *caveats),
             layout=made.layout,
             names=tuple(name.to_json()["name"] for name in called),
         )
@@ -301,7 +308,7 @@ async def package_minimal_docker_image(
         products[0],
         (
             BuiltMinimalImage.create(
-                tar_path, made, called, sysroot.of_host and uses_sysroot(planned)
+                tar_path, made, called, caveats(planned, sysroot.of_host, upx.inputs() is None)
             ),
             BuiltPackageArtifact(info_path),
             BuiltPackageArtifact(sbom_path),

@@ -26,6 +26,7 @@ from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerIm
 from pants_plugin_minimg.goals.run import MinimalDockerImageRunFieldSet
 from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.target_types import MinimalDockerImageTarget
+from pants_plugin_minimg.util_rules import closure
 from tests.rules.support import plugin_rules, set_options
 
 BUILD = """\
@@ -225,6 +226,25 @@ def test_artifact_paths(value: str | None, tar: str, stem: str) -> None:
     field = OutputPathField(value, Address("a/b", target_name="image"))
     expected = (tar, f"{stem}.docker-info.json", f"{stem}.cdx.json")
     assert package.artifact_paths(field) == expected
+
+
+@pytest.mark.parametrize(
+    "of_host,upx_of_host,layers,pack,word",
+    [
+        (True, True, ["layers/2.json"], ["x"], "libraries"),
+        (True, False, ["layers/3.json"], [], None),
+        (False, True, ["layers/2.json"], ["x"], "UPX"),
+        (False, True, ["layers/2.json"], [], None),
+        (False, False, ["layers/2.json"], ["x"], None),
+    ],
+)
+def test_what_depends_on_this_machine_is_said(
+    of_host: bool, upx_of_host: bool, layers: list[str], pack: list[str], word: str | None
+) -> None:
+    steps = {"layers": [{"projection": path} for path in layers], "pack": pack}
+    lines = package.caveats(closure.Planned({}, steps), of_host, upx_of_host)
+    assert len(lines) == (word is not None)
+    assert word is None or word in lines[0]
 
 
 def test_every_field_reaches_a_request() -> None:
