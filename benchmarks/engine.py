@@ -49,6 +49,10 @@ class Engine:
     def forget(self, reference: str) -> None:
         self._call(["image", "rm", "-f", reference])
 
+    def prune(self, label: str) -> None:
+        """Removes images without a name that carry the label."""
+        self._call(["image", "prune", "--force", "--filter", f"label={label}"])
+
     def inspect(self, reference: str, what: str) -> str | None:
         done = self._call(["image", "inspect", "-f", "{{." + what + "}}", reference])
         return done.stdout.strip() if done and done.returncode == 0 else None

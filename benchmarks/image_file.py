@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import subprocess
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 CHUNK = 1 << 20
 
@@ -88,20 +89,20 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
 
 def _unpack(layer: IO[bytes], out: IO[bytes]) -> tuple[int, bool]:
     """Writes the layer's plain tar to `out`: its stored size, and whether that is gzip."""
-    stored = 0
-    unzip: Any = None
-    for number, chunk in enumerate(_chunks(layer)):
-        if number == 0 and chunk[:2] == b"\x1f\x8b":
-            unzip = zlib.decompressobj(wbits=31)
-        stored += len(chunk)
-        out.write(unzip.decompress(chunk) if unzip else chunk)
-    return stored, unzip is not None
+    head = layer.read(2)
+    layer.seek(0)
+    compressed = head == b"\x1f\x8b"
+    # Not zlib alone: a gzip file may have several members.
+    plain = cast(IO[bytes], gzip.GzipFile(fileobj=layer)) if compressed else layer
+    for chunk in _chunks(plain):
+        out.write(chunk)
+    return layer.seek(0, os.SEEK_END), compressed
 
 
 def _gzip_size(plain: IO[bytes]) -> int:
-    with subprocess.Popen(["gzip", "-6", "-n", "-c"], stdin=plain, stdout=subprocess.PIPE) as gzip:
-        assert gzip.stdout is not None
-        return sum(len(chunk) for chunk in _chunks(gzip.stdout))
+    with subprocess.Popen(["gzip", "-6", "-n", "-c"], stdin=plain, stdout=subprocess.PIPE) as made:
+        assert made.stdout is not None
+        return sum(len(chunk) for chunk in _chunks(made.stdout))
 
 
 def _lay(tree: dict[str, int], plain: IO[bytes]) -> None:

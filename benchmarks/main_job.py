@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks import measure, peers, report, rows
 from benchmarks.engine import Engine
 from benchmarks.machine import describe
-from benchmarks.ours import CannotMeasure, Ours
+from benchmarks.ours import HOST_UPX, PLAIN, RECORDS, UPX, CannotMeasure, Ours
 from benchmarks.ours_times import FirstTimes, OurTimes, Times4, first_times
 from benchmarks.peers.peer import PROGRAMS, Peer
 from benchmarks.rows import Row
@@ -26,6 +26,8 @@ from benchmarks.rows import Row
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 WAYS = ("without pantsd", "with pantsd")
+# A target: what the tables call it, and whether it is packed.
+TARGETS = {PLAIN: ("plain", False), UPX: ("UPX", True), RECORDS: ("plain, with records", False)}
 
 
 def say(text: str) -> None:
@@ -41,8 +43,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for tool in peers.TOOLS:
         parser.add_argument(f"--{tool}", default=tool, metavar="PROGRAM")
     parser.add_argument("--engine", default="docker", metavar="PROGRAM")
-    parser.add_argument("--plain-target", default="//tools:hlint_image_plain")
-    parser.add_argument("--upx-target", default="//tools:hlint_image")
     parser.add_argument("--scratch", type=Path, help="where to work (default: a new folder)")
     parser.add_argument("--date", help="the date to print; the clock is not asked")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
@@ -88,10 +88,10 @@ class Job:
             ours = Ours(REPOSITORY, self.scratch)
             self.versions.append(ours.version())
             self.first = first_times(ours, self.scratch)
-            targets = (self.options.plain_target, self.options.upx_target)
-            for upx, target in enumerate(targets):
-                ways = [Row(f"{target}, {way}", bool(upx), ours=True) for way in WAYS]
-                self.ours.append((OurTimes(ours, target, self.scratch, say), ways))
+            for target, (_, upx) in TARGETS.items():
+                ways = [Row(f"{target}, {way}", upx, ours=True) for way in WAYS]
+                times = OurTimes(ours, target, self.scratch, say, (HOST_UPX,))
+                self.ours.append((times, ways))
 
     def run(self) -> None:
         order = random.Random(0)
@@ -155,8 +155,8 @@ class Job:
 
     def _ways(self) -> list[tuple[str, Times4]]:
         found = []
-        for times, rows_of in self.ours:
-            kind = "UPX" if rows_of[0].upx else "plain"
+        for times, _ in self.ours:
+            kind = TARGETS[times.target][0]
             for way, values in zip(WAYS, (times.without_daemon, times.with_daemon)):
                 found.append((f"{kind}, {way}", values))
         return found

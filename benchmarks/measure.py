@@ -22,6 +22,13 @@ class CommandFailed(Exception):
 
 def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> float:
     """Seconds of wall clock that `command` took. Raises CommandFailed."""
+    return run_and_read(command, cwd, env)[0]
+
+
+def run_and_read(
+    command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None
+) -> tuple[float, str]:
+    """Seconds of wall clock, and both outputs as one text. Raises CommandFailed."""
     began = time.perf_counter()
     done = subprocess.run(
         list(command),
@@ -33,11 +40,11 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None)
         check=False,
     )
     seconds = time.perf_counter() - began
+    output = done.stdout.decode(errors="replace").strip()
     if done.returncode != 0:
-        output = done.stdout.decode(errors="replace").strip()
         words = " / ".join(output.splitlines()[-8:])
         raise CommandFailed(f"`{' '.join(command)}` ended with {done.returncode}: {words}", output)
-    return seconds
+    return seconds, output
 
 
 def first_line(command: Sequence[str], cwd: Path | None = None) -> str | None:

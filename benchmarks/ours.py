@@ -8,6 +8,7 @@ import shutil
 import signal
 import struct
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +17,42 @@ from benchmarks import measure
 FOLDER = "benchmark"
 ARCHIVE = f"//{FOLDER}:archive"
 TRIVIAL = f"//{FOLDER}:trivial"
+PLAIN, UPX, RECORDS = (f"//{FOLDER}:{name}" for name in ("plain", "upx", "records"))
 # `archive` is Pants' own start and one process; `trivial` shares no file with hlint's image, so
-# that after it the sandbox tool is built and nothing else of the measured image is cached.
+# that after it the sandbox tool is built and nothing else of the measured image is cached. The
+# others are the examples' image of hlint and git from this machine's own packages, without records
+# of packages but for one: the peers' images hold none.
+HLINT_AND_GIT = """\
+HLINT_AND_GIT = {
+    "executables": ["/usr/bin/hlint", "/usr/bin/git"],
+    "entrypoint": ["/usr/bin/hlint"],
+    "workdir": "/work",
+    "env": {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    },
+}
+"""
 BUILD = """\
 file(name="page", source="page.txt")
 archive(name="archive", format="tar", files=[":page"])
 file(name="static", source="static")
-minimal_docker_image(name="trivial", binary=":static")
+minimal_docker_image(
+    name="trivial", binary=":static", repository="minimg-benchmark/trivial"
+)
+
+for name, fields in {
+    "plain": {"package_records": False},
+    "upx": {"package_records": False, "upx": True},
+    "records": {},
+}.items():
+    minimal_docker_image(
+        name=name, repository=f"minimg-benchmark/{name}", **fields, **HLINT_AND_GIT
+    )
 """
+# The examples name a sysroot of packages for UPX; a benchmark of this machine's takes its own.
+HOST_UPX = "--minimg-upx-sysroot="
 SKIPPED = (".git", "dist", ".pants.d", ".pids", "__pycache__", ".mypy_cache", ".ruff_cache")
 # Code that ends the process with status 0: (e_machine, instructions).
 EXITS = {
@@ -78,7 +107,7 @@ class Ours:
         self.root = self.copy / "examples"
         folder = self.root / FOLDER
         folder.mkdir()
-        (folder / "BUILD").write_text(BUILD)
+        (folder / "BUILD").write_text(HLINT_AND_GIT + BUILD)
         (folder / "page.txt").write_text("a page\n")
         program = folder / "static"
         program.write_bytes(static_program(platform.machine()))
@@ -90,14 +119,25 @@ class Ours:
         measure.run(command, self.root)
         return "Pants " + (measure.first_line(command, self.root) or "?")
 
-    def package(self, target: str, caches: Caches, pantsd: bool) -> float:
-        """Seconds of `../pants package TARGET`. Raises measure.CommandFailed."""
-        options = [
+    def command(
+        self, target: str, caches: Caches, pantsd: bool, options: Sequence[str] = ()
+    ) -> list[str]:
+        """`../pants package TARGET`, to be run in `root`."""
+        return [
+            "../pants",
             "--pantsd" if pantsd else "--no-pantsd",
             f"--local-store-dir={caches.store}",
             f"--named-caches-dir={caches.named}",
+            *options,
+            "package",
+            target,
         ]
-        return measure.run(["../pants", *options, "package", target], self.root)
+
+    def package(
+        self, target: str, caches: Caches, pantsd: bool, options: Sequence[str] = ()
+    ) -> float:
+        """Seconds of `../pants package TARGET`. Raises measure.CommandFailed."""
+        return measure.run(self.command(target, caches, pantsd, options), self.root)
 
     def product(self, target: str) -> Path:
         name = target.rpartition(":")[2]

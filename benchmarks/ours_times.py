@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,9 +24,13 @@ class Times4:
     archive_no_op: Times = field(default_factory=Times)
     image_no_op: Times = field(default_factory=Times)
 
+    def beyond_runs(self) -> Times:
+        """Seconds of the cold image beyond those of the cold archive, round by round."""
+        pairs = zip(self.image_cold.runs, self.archive_cold.runs)
+        return Times([image - archive for image, archive in pairs])
+
     def beyond(self) -> float | None:
-        """Seconds of the cold image beyond those of the cold archive of the same round."""
-        return paired(self.image_cold, self.archive_cold, operator.sub)
+        return self.beyond_runs().median
 
     def no_op_ratio(self) -> float | None:
         """The image's no-op by the archive's next to it."""
@@ -33,10 +38,19 @@ class Times4:
 
 
 class OurTimes:
-    """Measures one image target. All caches lie below `scratch`."""
+    """Measures one image target. All caches lie below `scratch`; each run gets `options`."""
 
-    def __init__(self, ours: Ours, target: str, scratch: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        ours: Ours,
+        target: str,
+        scratch: Path,
+        say: Callable[[str], None],
+        options: Sequence[str] = (),
+        no_op_pairs: int = NO_OP_PAIRS,
+    ) -> None:
         self.ours, self.target, self.scratch, self.say = ours, target, scratch, say
+        self.options, self.no_op_pairs = options, no_op_pairs
         self.without_daemon, self.with_daemon = Times4(), Times4()
         self.digests: list[str] = []
 
@@ -45,9 +59,11 @@ class OurTimes:
         self._round(primed, False, self.without_daemon, number)
         self._round(primed, True, self.with_daemon, number)
         self.ours.stop()
+        for pantsd in (False, True):
+            shutil.rmtree(self._store(pantsd, number), ignore_errors=True)
 
     def _round(self, primed: Caches, pantsd: bool, times: Times4, number: int) -> None:
-        caches = primed.copied(self.scratch / f"store-{'on' if pantsd else 'off'}-{number}")
+        caches = primed.copied(self._store(pantsd, number))
         if pantsd:
             self._run(TRIVIAL, caches, pantsd)
         cold = [(ARCHIVE, times.archive_cold), (self.target, times.image_cold)]
@@ -55,12 +71,15 @@ class OurTimes:
             into.add(self._run(target, caches, pantsd))
         self.digests.append(image_file.digest(self.ours.product(self.target)))
         no_op = [(ARCHIVE, times.archive_no_op), (self.target, times.image_no_op)]
-        for pair in range(NO_OP_PAIRS):
+        for pair in range(self.no_op_pairs):
             for target, into in no_op if pair % 2 == 0 else reversed(no_op):
                 into.add(self._run(target, caches, pantsd))
 
+    def _store(self, pantsd: bool, number: int) -> Path:
+        return self.scratch / f"store-{'on' if pantsd else 'off'}-{number}"
+
     def _run(self, target: str, caches: Caches, pantsd: bool) -> float:
-        seconds = self.ours.package(target, caches, pantsd)
+        seconds = self.ours.package(target, caches, pantsd, self.options)
         self.say(f"{target} {'with' if pantsd else 'without'} pantsd: {seconds:.2f} s")
         return seconds
 

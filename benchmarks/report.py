@@ -19,31 +19,33 @@ class Column:
     form: Callable[[float], str]
 
 
-def _mb(size: float) -> str:
+def mb(size: float) -> str:
     return f"{size / 1e6:.2f}"
 
 
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f}"
+def seconds(time: float) -> str:
+    return f"{time:.2f}"
 
 
 NUMBERS = (
-    Column("cold, s", lambda row: row.cold.median, _seconds),
-    Column("again, s", lambda row: row.no_op.median, _seconds),
-    Column("disk, MB", lambda row: row.sizes.disk if row.sizes else None, _mb),
-    Column("engine's size, MB", lambda row: row.engine_size, _mb),
-    Column("wire, MB", lambda row: row.wire, _mb),
-    Column("wire by `gzip -6`, MB", lambda row: row.sizes.alike if row.sizes else None, _mb),
+    Column("cold, s", lambda row: row.cold.median, seconds),
+    Column("again, s", lambda row: row.no_op.median, seconds),
+    Column("disk, MB", lambda row: row.sizes.disk if row.sizes else None, mb),
+    Column("engine's size, MB", lambda row: row.engine_size, mb),
+    Column("wire, MB", lambda row: row.wire, mb),
+    Column("wire by `gzip -6`, MB", lambda row: row.sizes.alike if row.sizes else None, mb),
 )
 
 
 def main_table(rows: Sequence[Row]) -> str:
     titles = [column.title for column in NUMBERS]
     titles += ["files", "starts", "loaded by", "same digest each time"]
-    lines = [_line(["", *titles]), _line(["---"] + ["---:"] * 7 + ["---"] * 3)]
+    lines = [table_line(["", *titles]), table_line(["---"] + ["---:"] * 7 + ["---"] * 3)]
     for upx in (False, True):
         group = [row for row in rows if row.upx == upx]
-        lines.append(_line([f"**{'with UPX' if upx else 'plain'}**"] + [""] * len(titles)))
+        if not group:
+            continue
+        lines.append(table_line([f"**{'with UPX' if upx else 'plain'}**"] + [""] * len(titles)))
         lines += [_row(row, group) for row in group]
     return "\n".join(lines)
 
@@ -51,7 +53,7 @@ def main_table(rows: Sequence[Row]) -> str:
 def _row(row: Row, group: Sequence[Row]) -> str:
     name = f"**{row.name}**" if row.ours else row.name
     if row.why_not is not None:
-        return _line([name, f"not run: {row.why_not}"] + [""] * 9)
+        return table_line([name, f"not run: {row.why_not}"] + [""] * 9)
     cells = [name]
     for column in NUMBERS:
         value = column.value(row)
@@ -59,7 +61,7 @@ def _row(row: Row, group: Sequence[Row]) -> str:
         cells.append("–" if value is None else column.form(value) + (LOST if lost else ""))
     cells.append(str(row.sizes.files) if row.sizes else "–")
     cells += [_starts(row), row.loaded_by or "–", _same(row.digests)]
-    return _line(cells)
+    return table_line(cells)
 
 
 def _beaten(value: float, column: Column, group: Sequence[Row]) -> bool:
@@ -96,22 +98,22 @@ def pants_table(first: FirstTimes, ways: Sequence[tuple[str, Times4]]) -> str:
         f"so the one-time build of the sandbox tool is at most {first.tool:.2f} s. Below, the tool "
         "is built and nothing else of the image is cached.",
         "",
-        _line(
+        table_line(
             ["", "archive cold, s", "image cold, s", "beyond, s"]
             + ["archive no-op, s", "image no-op, s", "no-op ratio"]
         ),
-        _line(["---"] + ["---:"] * 6),
+        table_line(["---"] + ["---:"] * 6),
     ]
     for name, times in ways:
         values = [times.archive_cold.median, times.image_cold.median, times.beyond()]
         values += [times.archive_no_op.median, times.image_no_op.median, times.no_op_ratio()]
-        lines.append(_line([name] + ["–" if v is None else f"{v:.2f}" for v in values]))
+        lines.append(table_line([name] + ["–" if v is None else f"{v:.2f}" for v in values]))
     return "\n".join(lines)
 
 
 def targets_table(rows: Sequence[Row], ways: Sequence[tuple[str, Times4]]) -> str:
     """The figures that this project set itself, met or not."""
-    lines = [_line(["aim", "measured", ""]), _line(["---", "---:", "---"])]
+    lines = [table_line(["aim", "measured", ""]), table_line(["---", "---:", "---"])]
     plain = [row for row in rows if not row.ours and row.name.startswith("dockerize2")]
     for name, times in ways:
         beyond = times.beyond()
@@ -121,24 +123,26 @@ def targets_table(rows: Sequence[Row], ways: Sequence[tuple[str, Times4]]) -> st
                 continue
             aim = " ≤ 0.30" if "--output-oci" in row.name else ", for comparison"
             met = beyond / theirs <= 0.3 if "--output-oci" in row.name else None
-            lines.append(_aim(f"{name}: beyond ÷ {row.name}{aim}", f"{beyond / theirs:.2f}", met))
+            lines.append(
+                aim_line(f"{name}: beyond ÷ {row.name}{aim}", f"{beyond / theirs:.2f}", met)
+            )
     for name, times in ways:
         ratio = times.no_op_ratio()
         if ratio is not None:
             text = f"{name}: no-op ÷ an archive's ≤ 1.10"
-            lines.append(_aim(text, f"{ratio:.2f}", ratio <= 1.1))
+            lines.append(aim_line(text, f"{ratio:.2f}", ratio <= 1.1))
     ours = next((row.sizes.disk for row in rows if row.ours and row.upx and row.sizes), None)
     theirs_upx = next((row.sizes.disk for row in plain if row.upx and row.sizes), None)
     if ours is not None and theirs_upx is not None:
         text = "UPX: size on disk below dockerize2's"
-        lines.append(_aim(text, f"{_mb(ours)} to {_mb(theirs_upx)} MB", ours < theirs_upx))
+        lines.append(aim_line(text, f"{mb(ours)} to {mb(theirs_upx)} MB", ours < theirs_upx))
     elif ours is not None:
-        lines.append(_aim("UPX: size on disk below dockerize2's", "its row was not run", None))
+        lines.append(aim_line("UPX: size on disk below dockerize2's", "its row was not run", None))
     return "\n".join(lines)
 
 
-def _aim(text: str, measured: str, met: bool | None) -> str:
-    return _line([text, measured, "" if met is None else "met" if met else "**missed**"])
+def aim_line(text: str, measured: str, met: bool | None) -> str:
+    return table_line([text, measured, "" if met is None else "met" if met else "**missed**"])
 
 
 def commands(peers: Sequence[Peer]) -> str:
@@ -149,5 +153,5 @@ def commands(peers: Sequence[Peer]) -> str:
     return "\n".join(["```sh", *lines, "```"])
 
 
-def _line(cells: Sequence[str]) -> str:
+def table_line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"

@@ -76,6 +76,8 @@ def one_round(peer: Peer, row: Row, engine: Engine | None, scratch: Path) -> Non
         if engine is not None and peer.tag is not None:
             engine.forget(peer.tag)
         row.cold.add(_build(peer, folder))
+        if not peer.has_image:
+            return
         _look(peer, row, engine, folder)
         if not peer.slow:
             row.no_op.add(_build(peer, folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ PROGRAMS = ("/usr/bin/hlint", "/usr/bin/git")
 @dataclass(frozen=True)
 class Peer:
     """One row. The steps run in an empty folder; what they make is `archive` there, or the
-    image `tag` in the engine."""
+    image `tag` in the engine, or (neither) something that is no image."""
 
     name: str
     upx: bool
@@ -29,6 +30,10 @@ class Peer:
     def needs_engine(self) -> bool:
         return self.tag is not None
 
+    @property
+    def has_image(self) -> bool:
+        return self.archive is not None or self.tag is not None
+
     def anonymous(self, text: str) -> str:
         """The text with programs by their names, not by this machine's paths."""
         names = {self.program: self.program.rpartition("/")[2], **self.hidden}
@@ -38,7 +43,7 @@ class Peer:
 
     def shown(self) -> list[str]:
         """The commands as the report prints them."""
-        lines = (step[2] if step[:2] == ("sh", "-c") else " ".join(step) for step in self.steps)
+        lines = (step[2] if step[:2] == ("sh", "-c") else shlex.join(step) for step in self.steps)
         return [self.anonymous(line) for line in lines]
 
 
