@@ -180,7 +180,7 @@ class Job:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     # A plain `kill` too stops our daemon and removes the scratch folder.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing:
         say("this machine lacks: " + ", ".join(missing))

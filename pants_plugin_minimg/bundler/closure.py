@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pants_plugin_minimg.bundler import elf, loader, scripts
 from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.implicit.openings import Failure, Openings, Wanted
 from pants_plugin_minimg.bundler.request import DEFAULT_PATH
 from pants_plugin_minimg.bundler.sysroot import Walk
 from pants_plugin_minimg.bundler.text import text
@@ -30,6 +31,10 @@ class Options:
     env_path: bytes = DEFAULT_PATH.encode()
     extra_libraries: tuple[bytes, ...] = ()
     allowed_missing: tuple[bytes, ...] = ()
+    #: Whether libgcc_s is looked for when a program makes the C library open it.
+    libgcc: bool = True
+    #: What else programs open at run time.
+    wanted: Wanted = Wanted()
     #: What to do about a path that is not there, where the sysroot knows.
     hint: Callable[[bytes], str | None] = lambda path: None
 
@@ -121,13 +126,15 @@ class Resolver:
             return
         self._seen.add(walk.real)
         options, assembly = self._options, self._assembly
+        openings = Openings(assembly.sysroot, options.wanted)
         try:
             closure = loader.resolve(
                 assembly.sysroot,
                 path,
                 ld_library_path=options.ld_library_path,
                 extra=options.extra_libraries,
-                libgcc=True,
+                libgcc=options.libgcc,
+                implicit=openings.run,
             )
         except MinimgError as error:
             assembly.problems.append(error)
@@ -149,6 +156,9 @@ class Resolver:
             else:
                 assembly.need(closure.interp_walk, f"interpreter of {text(path)}")
         self._add_closure(closure)
+        assembly.log += openings.warnings
+        for failure in openings.failures:
+            self._not_opened(failure)
 
     def _warn_if_packed(self, walk: Walk) -> None:
         """UPX takes PT_INTERP and PT_DYNAMIC away: any program then looks like a static one."""
@@ -195,12 +205,24 @@ class Resolver:
             )
         assembly.log.extend(closure.warnings)
 
+    def _not_opened(self, failure: Failure) -> None:
+        opening = failure.opening
+        names = " or ".join(map(text, opening.names))
+        if failure.fatal and not set(opening.names) & set(self._options.allowed_missing):
+            self._problem(
+                "MINIMG-E004",
+                text(opening.names[0]),
+                f"{opening.reason} asks for {names}, {_found_none(failure.why)}",
+                "Install it, or list it in `allowed_missing` if it is never used.",
+            )
+        else:
+            self._assembly.log.append(f"{names} is not in the sysroot: {opening.reason}.")
+
     def _missing(self, name: bytes, by: bytes, searched: tuple[bytes, ...]) -> None:
-        places = ", ".join(text(place) for place in searched) or "no directory at all"
         self._problem(
             "MINIMG-E004",
             text(name),
-            f"needed by {text(by)} and found in none of: {places}",
+            f"needed by {text(by)} and {_found_in_none(searched)}",
             "Install it, name its directory in `env` as LD_LIBRARY_PATH, or list it in "
             "`allowed_missing` if it is never used.",
         )
@@ -230,7 +252,21 @@ class Resolver:
         self._assembly.problems.append(MinimgError(code, subject, problem, remedy))
 
 
+def _found_in_none(searched: tuple[bytes, ...]) -> str:
+    places = ", ".join(text(place) for place in searched) or "no directory at all"
+    return f"found in none of: {places}"
+
+
+def _found_none(why: loader.Missing | loader.Refused) -> str:
+    if isinstance(why, loader.Refused):
+        return f"and the loader would refuse {text(why.path)}: {why.reason}"
+    return _found_in_none(why.searched)
+
+
 def _reason(closure: loader.Closure, loaded: loader.Loaded) -> str:
+    told = closure.told.get(loaded.path)
+    if told is not None:
+        return told
     if loaded.name == _LIBGCC and closure.libgcc is not None:
         return f"{text(_LIBGCC)} because of {text(closure.libgcc)} in {text(closure.program)}"
     return f"needed by {text(loaded.by)} as {text(loaded.name)} via {loaded.via}"

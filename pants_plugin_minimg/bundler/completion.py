@@ -154,7 +154,9 @@ def _differences(
             closure.program,
             ld_library_path=options.ld_library_path,
             extra=options.extra_libraries,
-            trigger=closure.libgcc,  # of the same files: they need not be read again
+            # Of the same files: they need not be read again.
+            opened=closure.opened,
+            trigger=closure.libgcc,
         )
         after = {loaded.name: loaded.walk.real for loaded in again.loaded}
         for loaded in closure.loaded:

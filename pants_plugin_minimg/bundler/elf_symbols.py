@@ -120,4 +120,7 @@ class _Symbols(Reader):
         if len(raw) < count * layout.size:
             raise ElfError("cut off in the symbol table")
         names, room = self.offset_of(tags[DT_STRTAB])
-        return raw, layout, self.at(names, min(room, _MAX_SYMBOL_NAMES))
+        # The strings end with the last name; the segment that they lie in may be the whole file.
+        last = max((entry[0] for entry in layout.iter_unpack(raw)), default=0)
+        room = min(room, last + MAX_STRING, _MAX_SYMBOL_NAMES)
+        return raw, layout, self.at(names, room)

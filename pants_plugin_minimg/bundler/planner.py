@@ -19,10 +19,14 @@ from pants_plugin_minimg.bundler import (
 from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.closure import Options, Programs, Resolver
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.implicit import charsets, hints, nss
+from pants_plugin_minimg.bundler.implicit.openings import Wanted
 from pants_plugin_minimg.bundler.plan import FIRST_PARTY, Plan
 from pants_plugin_minimg.bundler.request import DEFAULT_PATH, Owned, Request
 from pants_plugin_minimg.bundler.sysroot import OverlaySysroot, Sysroot
 from pants_plugin_minimg.bundler.text import path_bytes, text
+
+_MAX_CONFIGURATION = 1 << 20
 
 
 def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
@@ -40,7 +44,7 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         lambda path: f"{request.sysroot.kind}:{text(path)}",
     )
     assembly.problems += placed.problems
-    options = _options(request, lower)
+    options = _options(request, placed, assembly, lower)
     resolver = Resolver(assembly, options)
     _tell_libraries(placed, sysroot)
     _add_programs(request, placed, assembly, resolver)
@@ -49,10 +53,15 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         _include(pattern, assembly, resolver)
     for path, owned in request.directories:
         _add_directory(path, owned, assembly)
+    _add_charsets(request, assembly, resolver)
     resolver.finish()
-    presets.add(request.presets, request.user, assembly)
+    others = [name for name in request.presets if name not in charsets.PRESETS]
+    presets.add(others, request.user, assembly)
     _check_architecture(request, resolver.programs, assembly)
     _check_versions(resolver.programs, assembly)
+    if request.hints:
+        closures = resolver.programs.closures.values()
+        assembly.log += hints.lines(sysroot, closures, assembly.entries.__contains__)
     completion.stop_at(assembly.problems)
     packages = shipped.add_records(assembly, lower, request.package_records)
     completion.stop_at(assembly.problems)
@@ -61,14 +70,32 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
     )
 
 
-def _options(request: Request, lower: Sysroot) -> Options:
+def _options(
+    request: Request, placed: placement.Placement, assembly: Assembly, lower: Sysroot
+) -> Options:
     return Options(
         ld_library_path=path_bytes(request.variable("LD_LIBRARY_PATH") or ""),
         env_path=path_bytes(request.variable("PATH") or DEFAULT_PATH),
         extra_libraries=request.extra_libraries,
         allowed_missing=request.allowed_missing,
+        libgcc=request.libgcc,
+        wanted=Wanted(request.dlopen, request.nss, _nsswitch(request, placed, assembly)),
         hint=getattr(lower, "hint", lambda path: None),
     )
+
+
+def _nsswitch(request: Request, placed: placement.Placement, assembly: Assembly) -> bytes | None:
+    """The nsswitch.conf that the image will have, known before anything is collected."""
+    sysroot = assembly.sysroot
+    walk = sysroot.walk(nss.CONFIGURATION)
+    if walk.stat is None or walk.stat.kind != "file" or assembly.excluded(walk.real):
+        return None
+    names = {nss.CONFIGURATION, walk.real, *(link for link, _ in walk.links)}
+    included = [globs.compile_glob(pattern) for pattern in request.include]
+    if names & set(placed.files) or any(globs.matches(p, name) for p in included for name in names):
+        with sysroot.open(walk.real) as file:
+            return file.read(_MAX_CONFIGURATION)
+    return None
 
 
 def _tell_libraries(placed: placement.Placement, sysroot: Sysroot) -> None:
@@ -179,6 +206,20 @@ def _add_directory(path: bytes, owned: Owned, assembly: Assembly) -> None:
         real = walk.real
     assembly.directory(real, owned, "named in `directories`")
     assembly.entries[real].layer = FIRST_PARTY
+
+
+def _add_charsets(request: Request, assembly: Assembly, resolver: Resolver) -> None:
+    found = charsets.find(
+        request.presets,
+        dict(request.env),
+        list(resolver.programs.closures.values()),
+        assembly.sysroot,
+        assembly.entries.__contains__,
+    )
+    assembly.problems += found.problems
+    assembly.log += found.log
+    for path, reason in found.folders:
+        _add_below(path, reason, assembly, resolver)
 
 
 def _check_versions(programs: Programs, assembly: Assembly) -> None:

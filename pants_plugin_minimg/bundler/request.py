@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.bundler.text import path_bytes
 
 VERSION = 1
@@ -61,6 +62,9 @@ class SysrootSource:
 
 @dataclass(frozen=True)
 class Request:
+    """`libgcc`, `nss` and `dlopen` (the priorities of `.note.dlopen` to follow) say which libraries
+    are added that no DT_NEEDED names, `hints` whether the log names more that may be missed."""
+
     address: str
     sysroot: SysrootSource
     trees: tuple[Tree, ...]
@@ -79,6 +83,10 @@ class Request:
     cmd: tuple[str, ...]
     user: str
     workdir: str
+    libgcc: bool = True
+    nss: bool = True
+    dlopen: tuple[str, ...] = ("required",)
+    hints: bool = True
 
     def variable(self, name: str) -> str | None:
         return dict(self.env).get(name)
@@ -131,6 +139,13 @@ def _paths(raw: dict[str, Any], key: str) -> tuple[bytes, ...]:
     return tuple(path_bytes(value) for value in raw.get(key, ()))
 
 
+def _priorities(raw: list[str]) -> tuple[str, ...]:
+    unknown = [name for name in raw if name not in PRIORITIES]
+    if unknown:
+        raise ValueError(f"no priority of a .note.dlopen: {unknown[0]!r}")
+    return tuple(dict.fromkeys(raw))
+
+
 def parse(raw: dict[str, Any]) -> Request:
     """Raises KeyError, ValueError or TypeError for what `load` turns into MINIMG-E001."""
     if raw["version"] != VERSION:
@@ -158,6 +173,10 @@ def parse(raw: dict[str, Any]) -> Request:
         cmd=tuple(raw.get("cmd") or ()),
         user=raw.get("user") or "0:0",
         workdir=raw.get("workdir") or "/",
+        libgcc=bool(raw.get("libgcc", True)),
+        nss=bool(raw.get("nss", True)),
+        dlopen=_priorities(raw.get("dlopen", ["required"])),
+        hints=bool(raw.get("hints", True)),
     )
 
 

@@ -154,7 +154,9 @@ def _escaped(paths: Sequence[str] | None) -> list[str]:
 
 
 def plan_request(
-    field_set: MinimalDockerImageFieldSet, trees: Sequence[executables.Tree]
+    field_set: MinimalDockerImageFieldSet,
+    trees: Sequence[executables.Tree],
+    hints: bool = True,
 ) -> dict[str, Any]:
     """What `plan` reads: all that decides which files are in the image."""
     return {
@@ -172,6 +174,7 @@ def plan_request(
         "allowed_missing": _escaped(field_set.allowed_missing.value),
         "presets": field_set.presets.value or (),
         "package_records": field_set.package_records.value,
+        "hints": hints,
         "env": dict(field_set.env.value or {}),
         "pack": field_set.upx.value,
         "entrypoint": field_set.entrypoint.value or (),
@@ -272,7 +275,7 @@ async def package_minimal_docker_image(
     planned = await closure.plan(
         bundler,
         sysroot,
-        plan_request(field_set, trees),
+        plan_request(field_set, trees, options.hints),
         [tree.digest for tree in trees],
         f"Find what {address} consists of",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pants.option.option_types import StrOption
+from pants.option.option_types import BoolOption, StrOption
 from pants.option.subsystem import Subsystem
 from pants.util.strutil import softwrap
 
@@ -21,6 +21,17 @@ class MinimgSubsystem(Subsystem):
             file, `{directory}` the last component of that and `{parent_directory}` the one before.
 
             Example: `default_repository = "{directory}/{name}"`.
+            """
+        ),
+    )
+    hints = BoolOption(
+        default=True,
+        help=softwrap(
+            """
+            Whether the log names libraries and plugin folders that programs may open as they run
+            and that are not in the image, each with the line to add.
+
+            Example: `hints = false`.
             """
         ),
     )

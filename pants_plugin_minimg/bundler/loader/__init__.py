@@ -9,8 +9,20 @@ from pants_plugin_minimg.bundler.loader.model import (
     Closure,
     Loaded,
     Missing,
+    Opener,
+    Opening,
     Refused,
 )
 from pants_plugin_minimg.bundler.loader.programs import kind, libgcc_trigger, resolve
 
-__all__ = ["Closure", "Loaded", "Missing", "Refused", "kind", "libgcc_trigger", "resolve"]
+__all__ = [
+    "Closure",
+    "Loaded",
+    "Missing",
+    "Opener",
+    "Opening",
+    "Refused",
+    "kind",
+    "libgcc_trigger",
+    "resolve",
+]

@@ -94,17 +94,52 @@ class Resolution:
 
     def open(self, name: bytes, requester: bytes | None = None) -> None:
         """dlopen(name), called by the program or by the library whose path is `requester`."""
+        try:
+            self._open(name, self._requester(requester))
+        except Fatal as problem:
+            self._report(problem)
+
+    def attempt(self, name: bytes, requester: bytes | None = None) -> Missing | Refused | None:
+        """See `Opener`."""
+        try:
+            self._open(name, self._requester(requester))
+        except NotFound as problem:
+            return problem.missing
+        except Unusable as problem:
+            return problem.refused
+        return None
+
+    def find(self, name: bytes, requester: bytes | None = None) -> Walk | None:
+        """See `Opener`."""
+        by = self._requester(requester)
+        known = self._names.get(name)
+        if known and known[0].loaded is not None:
+            return known[0].loaded.walk
+        try:
+            found = self.search.find(by, name, [])
+        except Unusable:
+            return None
+        if found is None:
+            return None
+        file = self.context.file(found[1].real)
+        return None if file is None or mappable(file) is not None else found[1]
+
+    def _requester(self, path: bytes | None) -> Object:
         by = self.main
         for item in self._maps:
-            if requester is not None and item.path == requester:
+            if path is not None and item.path == path:
                 by = item
+        return by
+
+    def _open(self, name: bytes, by: Object) -> None:
         self._dlopen = True
-        opened = self._load(by, name, required=True)
-        if opened is not None:
+        try:
+            opened = self._map(by, name, None)
             self._list(opened)
             for item in self._dependencies(opened, []):
                 self._list(item)
-        self._dlopen = False
+        finally:
+            self._dlopen = False
 
     def has(self, name: bytes) -> bool:
         """Whether a library that answers to `name` is loaded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pants_plugin_minimg.bundler.elf import Elf
 from pants_plugin_minimg.bundler.sysroot import Walk
@@ -52,6 +53,34 @@ class Refused:
     reason: str
 
 
+@dataclass(frozen=True)
+class Opening:
+    """What an object opens at run time, as by dlopen: the first of `names` that is found.
+
+    `by` is the object's path as the loader has it, None for the program; `reason` says who tells.
+    """
+
+    names: tuple[bytes, ...]
+    by: bytes | None
+    reason: str
+
+
+class Opener(Protocol):
+    """A program start that has come to the end of its DT_NEEDED."""
+
+    def attempt(self, name: bytes, requester: bytes | None = None) -> Missing | Refused | None:
+        """dlopen(name) by the library whose path is `requester`, or by the program; None: done.
+
+        What it brings joins the closure. A failure is told to the caller alone.
+        """
+
+    def find(self, name: bytes, requester: bytes | None = None) -> Walk | None:
+        """Where dlopen(name) would find a file; None where it finds none, or one that it refuses.
+
+        Nothing is opened.
+        """
+
+
 @dataclass
 class Closure:
     """`loaded` in the loader's order, without the program and the vdso.
@@ -60,7 +89,9 @@ class Closure:
     they are the sysroot's own loader for that kind of file, if it has it. `twins` are other paths
     by which files of `loaded` (or the program) were found again, the same by device and inode:
     an image needs these paths, too, and as one file. `libgcc` is the symbol that made the loader
-    look for libgcc_s, if that was asked for.
+    look for libgcc_s, if that was asked for. `opened` are the openings beyond all tags that went
+    well, each with the one name that did, in order; `told` says of each library that came by one,
+    by its path, for which reason. `opener` goes on with the same program start.
     """
 
     program: bytes
@@ -74,6 +105,9 @@ class Closure:
     warnings: list[str] = field(default_factory=list)
     twins: list[Loaded] = field(default_factory=list)
     libgcc: bytes | None = None
+    opened: list[Opening] = field(default_factory=list)
+    told: dict[bytes, str] = field(default_factory=dict)
+    opener: Opener | None = field(default=None, compare=False, repr=False)
 
     def warn(self, warning: str) -> None:
         if warning not in self.warnings:

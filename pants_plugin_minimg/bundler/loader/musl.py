@@ -92,6 +92,27 @@ class Resolution:
         self._load(self.main, name, None)
         self._ask_from(start)
 
+    def attempt(self, name: bytes, requester: bytes | None = None) -> Missing | Refused | None:
+        """See `Opener`. Whoever calls dlopen, musl searches on behalf of the program."""
+        start = len(self._objects)
+        searched: list[bytes] = []
+        reason = self._load_library(self.main, name, None, searched)
+        if reason:
+            return Refused(searched[-1], self.main.who, reason)
+        if reason is not None:
+            return Missing(name, self.main.who, tuple(searched))
+        self._ask_from(start)
+        return None
+
+    def find(self, name: bytes, requester: bytes | None = None) -> Walk | None:
+        """See `Opener`."""
+        if not name or _RESERVED.match(name):
+            return None
+        found = self._find(self.main, name, [])
+        if found is None or self._usable(found[1])[0] is not None:
+            return None
+        return found[1]
+
     def _ask_from(self, index: int) -> None:
         while index < len(self._objects):
             item = self._objects[index]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pants_plugin_minimg.bundler import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader import glibc, musl
 from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts, context
-from pants_plugin_minimg.bundler.loader.model import Closure, Settings
+from pants_plugin_minimg.bundler.loader.model import Closure, Opener, Opening, Settings
 from pants_plugin_minimg.bundler.loader.platforms import default_directories, default_loaders
 from pants_plugin_minimg.bundler.sysroot import Sysroot, Walk
 from pants_plugin_minimg.bundler.text import text
@@ -51,13 +51,16 @@ def resolve(
     ld_preload: bytes = b"",
     libgcc: bool = False,
     trigger: bytes | None = None,
+    implicit: Callable[[Closure, Opener], None] | None = None,
+    opened: Sequence[Opening] = (),
 ) -> Closure:
     """What the loader loads for the program or library at `path`.
 
     `extra` are further libraries that the program will dlopen, `preload` says whether
     /etc/ld.so.preload counts, `libgcc` whether libgcc_s is looked for when a trigger asks for it
-    (see `libgcc_trigger`), and `trigger` that one does, where it is known. Missing and refused
-    libraries are in the result.
+    (see `libgcc_trigger`), and `trigger` that one does, where it is known. `implicit` is called
+    with the closure so far and opens what no tag tells; `opened` is what such a call did for the
+    same files, to be done again. Missing and refused libraries are in the result.
 
     Raises MinimgError: MINIMG-E002 no such file, MINIMG-E003 no ELF file that could be started,
     MINIMG-E001 unreadable.
@@ -85,15 +88,31 @@ def resolve(
         run_musl.run()
         for name in extra:
             run_musl.open(name)
+        _open_more(closure, run_musl, implicit, opened)
         return closure
     run = glibc.Resolution(shared, closure, _facts(shared, closure), settings)
     run.run()
     for name in extra:
         run.open(name)
+    _open_more(closure, run, implicit, opened)
     closure.libgcc = libgcc_trigger(sysroot, closure) if libgcc else trigger
     if closure.libgcc is not None:
         run.open(LIBGCC, _libc_path(closure))
     return closure
+
+
+def _open_more(
+    closure: Closure,
+    opener: Opener,
+    implicit: Callable[[Closure, Opener], None] | None,
+    opened: Sequence[Opening],
+) -> None:
+    closure.opener = opener
+    for opening in opened:
+        for name in opening.names:
+            opener.attempt(name, opening.by)
+    if implicit is not None:
+        implicit(closure, opener)
 
 
 def libgcc_trigger(sysroot: Sysroot, closure: Closure) -> bytes | None:
