@@ -49,10 +49,11 @@ _HOST_UPX_LINE = (
 
 
 def caveats(planned: closure.Planned, of_host: bool, upx_of_host: bool) -> tuple[str, ...]:
-    """What makes the image depend on this machine."""
+    """What the plan has to say, and what makes the image depend on this machine."""
+    said = tuple(planned.steps["log"])
     if of_host and uses_sysroot(planned):
-        return (_HOST_LINE,)
-    return (_HOST_UPX_LINE,) if upx_of_host and planned.steps["pack"] else ()
+        return (*said, _HOST_LINE)
+    return (*said, _HOST_UPX_LINE) if upx_of_host and planned.steps["pack"] else said
 
 
 @dataclass(frozen=True)
