@@ -41,7 +41,9 @@ class Assembly:
         self._describe = describe
 
     def is_of_sysroot(self, path: bytes) -> bool:
-        return path not in self._placed and path not in self.generated
+        """Whether an entry is a file or link that is neither built nor generated."""
+        made = path in self._placed or path in self.generated
+        return not made and self.entries[path].kind != "dir"
 
     def excluded(self, *names: bytes) -> bool:
         return any(globs.matches(pattern, name) for pattern in self._exclude for name in names)

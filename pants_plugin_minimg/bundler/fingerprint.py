@@ -46,12 +46,14 @@ _FOLDERS = (
     b"/etc/alternatives",
 )
 #: What says of which package a file is, and under which licence (Debian Policy 12.5).
-_PACKAGE_FOLDERS = (b"/var/lib/dpkg", b"/var/lib/dpkg/info", b"/usr/share/doc")
+_DOCUMENTS = b"/usr/share/doc"
+_PACKAGE_FOLDERS = (b"/var/lib/dpkg", b"/var/lib/dpkg/info", _DOCUMENTS)
 _COPYRIGHT = b"copyright"
 _FILES = (
     b"/etc",
     b"/etc/ld.so.cache",
     b"/etc/ld.so.preload",
+    b"/etc/nsswitch.conf",
     b"/etc/os-release",
     b"/var",
     b"/var/lib",
@@ -76,22 +78,27 @@ def state(path: bytes, *, listed: bool = False) -> tuple[State, int]:
     mode = status.st_mode
     if stat_module.S_ISDIR(mode) and not listed:
         return ["dir", status.st_dev, status.st_ino, mode], 0
-    out: list[Any] = [
-        status.st_dev,
-        status.st_ino,
-        mode,
-        status.st_uid,
-        status.st_gid,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    ]
+    out: list[Any] = list(_identity(status))
     if stat_module.S_ISLNK(mode):
         try:
             out.append(text(os.readlink(path)))
         except OSError:
             out.append(None)
     return out, max(status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """Of a file, a link or a folder whose listing counts."""
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_mode,
+        status.st_uid,
+        status.st_gid,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
 
 
 def settled(collect: Callable[[], tuple[T, int]]) -> T:
@@ -129,7 +136,7 @@ def swept_folders() -> list[bytes]:
 
 def _swept_files() -> list[bytes]:
     """Single files of the sweep, found or not."""
-    documents = os.path.realpath(_PACKAGE_FOLDERS[-1])
+    documents = os.path.realpath(_DOCUMENTS)
     names = sorted(os.listdir(documents)) if os.path.isdir(documents) else []
     licences = (os.path.join(documents, name, _COPYRIGHT) for name in names)
     return [*_FILES, *licences]
@@ -178,21 +185,8 @@ def _update(digest: Any, path: bytes) -> int:
             target = os.readlink(path)
         except OSError:
             target = b"\0"
-    digest.update(
-        b"%s\0%d %d %d %d %d %d %d %d %s\n"
-        % (
-            path,
-            status.st_dev,
-            status.st_ino,
-            mode,
-            status.st_uid,
-            status.st_gid,
-            status.st_size,
-            status.st_mtime_ns,
-            status.st_ctime_ns,
-            target,
-        )
-    )
+    numbers = b"%d %d %d %d %d %d %d %d" % _identity(status)
+    digest.update(b"%s\0%s %s\n" % (path, numbers, target))
     return max(status.st_mtime_ns, status.st_ctime_ns)
 
 

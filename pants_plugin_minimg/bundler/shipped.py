@@ -39,12 +39,13 @@ def add_records(assembly: Assembly, lower: Sysroot, wanted: bool) -> list[dict[s
     `lower` is the sysroot without the files of the build. The records lie in the last layer: the
     others are the same in every image that has their files.
     """
-    by_path = owners(lower, _of_the_sysroot(assembly))
+    own = [path for path in assembly.entries if assembly.is_of_sysroot(path)]
+    by_path = owners(lower, own)
     for path, package in by_path.items():
         assembly.entries[path].origin += f" ({package.name} {package.version})"
     if wanted and by_path:
-        _add_system_files(assembly, set(by_path.values()))
-        by_path = owners(lower, _of_the_sysroot(assembly))
+        added = _add_system_files(assembly, set(by_path.values()))
+        by_path.update(owners(lower, added))
     shipped: dict[Package, list[bytes]] = {package: [] for package in by_path.values()}
     for path, package in by_path.items():
         if assembly.entries[path].kind != "link":
@@ -55,27 +56,22 @@ def add_records(assembly: Assembly, lower: Sysroot, wanted: bool) -> list[dict[s
     return records.as_json(shipped, "")
 
 
-def _of_the_sysroot(assembly: Assembly) -> list[bytes]:
-    return [
-        path
-        for path, entry in assembly.entries.items()
-        if entry.kind != "dir" and assembly.is_of_sysroot(path)
-    ]
-
-
-def _add_system_files(assembly: Assembly, packages: set[Package]) -> None:
-    """os-release and the packages' copyright files, each with the links that lead to it."""
+def _add_system_files(assembly: Assembly, packages: set[Package]) -> list[bytes]:
+    """os-release and the packages' copyright files, each with the links that lead to it: the paths
+    that were not there."""
+    before = len(assembly.entries)
     paths = {path: "says which system it is" for path in records.OS_RELEASE}
     for package in sorted(packages, key=lambda package: package.name):
         path = records.copyright_path(package)
         paths[path] = f"the licences of {package.name}"
     for path, reason in paths.items():
-        before = set(assembly.entries)
         walk = assembly.sysroot.walk(path)
         if walk.error is None and walk.stat is not None and walk.stat.kind == "file":
             assembly.need(walk, reason)
-        for added in set(assembly.entries) - before:
-            assembly.entries[added].layer = FIRST_PARTY
+    added = list(assembly.entries)[before:]
+    for path in added:
+        assembly.entries[path].layer = FIRST_PARTY
+    return added
 
 
 def _md5(sysroot: Sysroot, path: bytes) -> str:

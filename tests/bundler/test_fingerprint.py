@@ -132,6 +132,7 @@ def test_what_says_of_which_package_a_file_is_is_swept(
         folder.mkdir(parents=True)
     folders = tuple(os.fsencode(folder) for folder in (info, documents))
     monkeypatch.setattr(fingerprint, "_PACKAGE_FOLDERS", folders)
+    monkeypatch.setattr(fingerprint, "_DOCUMENTS", folders[-1])
     copyright_file = documents / "git" / "copyright"
     copyright_file.write_text("MIT")
     before = fingerprint.sweep()

@@ -4,180 +4,215 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
-import subprocess
+import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pants_plugin_minimg.bundler.debian.lockfile import Lock, Package, render
 from tests import requirements
+from tests.bundler import traces
 from tests.bundler.debian import debs
 from tests.bundler.debian.debs import File
 from tests.bundler.elf_builder import GLIBC, Spec, build
+from tests.bundler.implied import asks, holding, note, with_notes
 from tests.bundler.rootfs import loader_file
-
-#: The first path of a system call: `openat(AT_FDCWD, "path", …`.
-_PATH = re.compile(r'^[^"]*\b\w+\([^"]*"((?:[^"\\]|\\.)*)"')
-#: What an interpreter asks for on its way up: its shared libraries, the locale, entropy, itself.
-_START = (
-    "/etc/ld.so.cache",
-    "/etc/ld.so.preload",
-    "/dev/null",
-    "/dev/urandom",
-    "/dev/shm",
-    "/proc/",
-    "/sys/",
-    "/usr/lib/locale",
-    "/usr/share/locale",
-    "/etc/localtime",
-    "/usr/share/zoneinfo",
-    "/usr/lib/ssl/openssl.cnf",  # of the library behind hashlib
-    "/etc/ssl/openssl.cnf",
-)
-#: A folder of shared libraries, or one of them: the interpreter's, looked for by its loader.
-_LIBRARY = re.compile(
-    r"(/usr)?/(lib|lib64|local/lib)(/[a-z0-9_]+-linux-[a-z]+)?(/[\w.+-]+\.so[.\d]*)?/?\Z"
-)
-
-
-def strangers(trace: str, allowed: Iterable[str], folder: str) -> list[str]:
-    """The paths in a trace that belong neither to the sandbox nor to the interpreter."""
-    out = []
-    for line in trace.splitlines():
-        match = _PATH.search(line)
-        if match is None:
-            continue
-        path = os.path.normpath(os.path.join(folder, match.group(1)))
-        if _LIBRARY.match(path) or any(path == a or path.startswith(a) for a in allowed):
-            continue
-        if any(f"{start}/".startswith(f"{path.rstrip('/')}/") for start in (folder, *allowed)):
-            continue  # a folder on the way to what is allowed
-        out.append(path)
-    return list(dict.fromkeys(out))
+from tests.bundler.tools import tool_of
 
 
 class Sandbox:
     """A folder with inputs; commands run in it under strace."""
 
     def __init__(self, folder: Path) -> None:
-        requirements.working(["strace", "-f", "-o", "/dev/null", "true"])
+        folder.mkdir()
         self.folder = folder
-        source = str(Path(__file__).resolve().parents[2])
-        prefixes = {sys.prefix, sys.base_prefix, os.path.realpath(sys.executable), source}
-        prefixes |= {entry for entry in sys.path if entry}
-        self.allowed = (str(folder), *_START, *sorted(map(os.path.realpath, prefixes)), *prefixes)
-        self.path = os.pathsep.join(dict.fromkeys([source, *filter(None, sys.path)]))
 
-    def run(self, *arguments: str, python: tuple[str, ...] = ()) -> list[str]:
-        """What is outside. The command must do its work."""
-        trace = self.folder.parent / "trace"
-        command = python or (sys.executable, "-m", "pants_plugin_minimg.bundler", *arguments)
-        done = subprocess.run(
-            ["strace", "-f", "-qq", "-e", "trace=%file", "-s", "4096", "-o", trace, *command],
-            cwd=self.folder,
-            # HOME: without it the interpreter looks it up as it starts, and then ignores it.
-            env={"PYTHONPATH": self.path, "HOME": str(self.folder), "LC_ALL": "C", "TZ": "UTC"},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        return strangers(trace.read_text(errors="replace"), self.allowed, str(self.folder))
+    def bundler(self, *arguments: str) -> list[str]:
+        """What a command asks for outside. It must do its work."""
+        return self.python("-m", "pants_plugin_minimg.bundler", *arguments)
+
+    def python(self, *arguments: str) -> list[str]:
+        return traces.strangers(traces.run([sys.executable, *arguments], self.folder), self.folder)
 
     def write(self, name: str, content: Any) -> None:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
 
+    def read(self, name: str) -> Any:
+        return json.loads((self.folder / name).read_bytes())
+
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Sandbox:
-    (tmp_path / "sandbox").mkdir()
     return Sandbox(tmp_path / "sandbox")
 
 
-def test_the_check_finds_what_is_read_of_the_machine(sandbox: Sandbox) -> None:
-    code = "open('/etc/passwd'); import os; os.path.exists('/var/lib/dpkg/status')"
-    found = sandbox.run(python=(sys.executable, "-c", code))
-    assert found == ["/etc/passwd", "/var/lib/dpkg/status"]
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("open('/etc/passwd')", ["/etc/passwd"]),
+        ("os.path.exists('/var/lib/dpkg/status')", ["/var/lib/dpkg/status"]),
+        ("os.listdir('/usr/lib')", ["/usr/lib"]),
+        ("os.path.exists('/usr/lib/libfoo.so.1')", ["/usr/lib/libfoo.so.1"]),
+        ("os.path.exists('../../../../../../../../etc/x')", ["/etc/x"]),
+        ("os.symlink('/etc/passwd', 'link'); open('link')", ["/etc/passwd"]),
+        ("subprocess.run(['/bin/cat', '/etc/hostname'])", ["/bin/cat", "/etc/hostname"]),
+        ("open('inside', 'w'); os.path.exists('absent')", []),
+    ],
+)
+def test_the_check_finds_what_is_read_of_the_machine(
+    sandbox: Sandbox, code: str, found: list[str]
+) -> None:
+    assert sandbox.python("-c", f"import os, subprocess; {code}") == found
 
 
-def _package() -> bytes:
-    program = build(Spec(interp=GLIBC, needed=(b"libc.so.6",)))
-    files = [
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+_LIBRARIES = "./usr/lib/tri"
+
+
+def _files() -> list[File]:
+    """A program that asks at run time for what the machine has and the sysroot has not."""
+    program = holding(
+        b"libsqlite3.so.0",
+        imports=(b"dlopen", b"getpwnam", b"iconv_open"),
+        interp=GLIBC,
+        needed=(b"libc.so.6", b"libstdc++.so.6"),
+    )
+    notes = note([asks("libpcre2-8.so.0", priority="recommended"), asks("libzstd.so.1")])
+    return [
         File(f".{GLIBC.decode()}", loader_file(), mode=0o755),
-        File("./usr/lib/tri/libc.so.6", build(Spec(soname=b"libc.so.6"))),
-        File("./usr/bin/tool", program, mode=0o755),
+        File(f"{_LIBRARIES}/libc.so.6", build(Spec(soname=b"libc.so.6"))),
+        File(f"{_LIBRARIES}/libstdc++.so.6", build(Spec(soname=b"libstdc++.so.6"))),
+        File(f"{_LIBRARIES}/libzstd.so.1", build(Spec(soname=b"libzstd.so.1"))),
+        File("./usr/bin/tool", with_notes(program, notes), mode=0o755),
+        File("./usr/bin/script", b"#! /usr/bin/tool -x\n", mode=0o755),
+        File("./etc/nsswitch.conf", b"passwd: files systemd\n"),
         File("./usr/lib/os-release", b"ID=debian\nVERSION_ID=12\n"),
         File("./usr/share/doc/tool/copyright", b"Format: x\nLicense: MIT\n"),
         File("./usr/share/ca-certificates/a.crt", _CERTIFICATE),
     ]
-    return debs.deb(
-        debs.stanza("tool", Maintainer="N <n@example.org>"), debs.tar(debs.parents(files))
+
+
+def _wanted(**sysroot: Any) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "address": "//a:image",
+        "sysroot": sysroot,
+        "executables": ["/usr/bin/script"],
+        "include": ["/etc/*.conf", "/usr/share/ca-certificates"],
+        "presets": ["ca-certificates", "passwd"],
+        "package_records": True,
+        "pack": True,
+        "dlopen": ["required", "recommended"],
+        "allowed_missing": ["libpcre2-8.so.0"],
+        "env": {"LD_LIBRARY_PATH": "/opt/lib", "LANG": "C.UTF-8", "TZ": "Europe/Prague"},
+    }
+
+
+def _image(sandbox: Sandbox) -> None:
+    """The steps from a plan in `out` to a tar and a bill of materials."""
+    layers = sorted(path.name for path in (sandbox.folder / "out/layers").iterdir())
+    assert len(layers) == 3
+    for name in layers:
+        assert not sandbox.bundler(
+            "layer", f"--projection=out/layers/{name}", "--blobs=out/blobs", f"--out=layer-{name}"
+        )
+        shutil.copytree(
+            sandbox.folder / f"layer-{name}", sandbox.folder / "layer", dirs_exist_ok=True
+        )
+    bill = ("sbom", "--plan=out/plan.json", "--blobs=out/blobs", "--out=bom.json")
+    assert not sandbox.bundler(*bill)
+    config: dict[str, Any] = {"entrypoint": [], "cmd": [], "env": {}, "user": "1:1", "labels": {}}
+    config.update(ports=[], volumes=[], workdir=None, stop_signal=None)
+    named = {"repository": "a", "tag": "latest", "name": "a:latest", "template": "latest"}
+    image = {"version": 1, "artifact": "a.tar", "names": [named], "config": config}
+    sandbox.write("image.json", image)
+    assert not sandbox.bundler(
+        "image", "--request=image.json", "--plan=out/plan.json", "--out=image",
+        "--layer", *(f"layer-{name}/layer.json" for name in layers),
+        "--layers=layer", "--tar=whole.tar",
+    )  # fmt: skip
+    blobs = Path("blobs/sha256")
+    shutil.copytree(
+        sandbox.folder / "layer" / blobs,
+        sandbox.folder / "image/layout" / blobs,
+        dirs_exist_ok=True,
     )
+    assert not sandbox.bundler("tar", "--layout=image/layout", "--out=again.tar")
+    again, whole = sandbox.folder / "again.tar", sandbox.folder / "whole.tar"
+    assert again.read_bytes() == whole.read_bytes()
 
 
-_CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
-
-
-def test_every_step_from_a_package_to_an_image(sandbox: Sandbox) -> None:
-    content = _package()
+def test_every_step_from_packages_to_an_image(sandbox: Sandbox) -> None:
+    files = debs.tar(debs.parents(_files()))
+    content = debs.deb(debs.stanza("tool", Maintainer="N <n@example.org>"), files)
     sandbox.write("package.deb", content)
     sha = hashlib.sha256(content).hexdigest()
-    assert not sandbox.run(
+    assert not sandbox.bundler(
         "unpack", "--deb=package.deb", f"--sha256={sha}", f"--size={len(content)}",
         "--limit=10000000", "--out=packages/tool",
     )  # fmt: skip
-    sandbox.write(
-        "request.json",
-        {
-            "version": 1,
-            "address": "//a:image",
-            "sysroot": {"kind": "debian", "packages": ["packages/tool"], "architecture": "amd64"},
-            "executables": ["/usr/bin/tool"],
-            "presets": ["ca-certificates", "passwd"],
-            "package_records": True,
-            "env": {"LD_LIBRARY_PATH": "/opt/lib"},
-        },
-    )
-    assert not sandbox.run("plan", "--request=request.json", "--out=out")
-    assert not sandbox.run(
-        "layer", "--projection=out/layers/2.json", "--blobs=out/blobs", "--out=layer"
-    )
-    assert not sandbox.run("sbom", "--plan=out/plan.json", "--blobs=out/blobs", "--out=bom.json")
-    config: dict[str, Any] = {"entrypoint": [], "cmd": [], "env": {}, "user": "1:1", "labels": {}}
-    config.update(ports=[], volumes=[], workdir=None, stop_signal=None)
-    sandbox.write(
-        "image.json", {"version": 1, "artifact": "a.tar", "names": [_NAME], "config": config}
-    )
-    assert not sandbox.run(
-        "image", "--request=image.json", "--layer", "layer/layer.json", "--plan=out/plan.json",
-        "--layers=layer", "--tar=out.tar", "--out=image",
-    )  # fmt: skip
+    wanted = _wanted(kind="debian", packages=["packages/tool"], architecture="amd64")
+    sandbox.write("request.json", wanted)
+    assert not sandbox.bundler("plan", "--request=request.json", "--out=out")
+    paths = {entry["path"] for entry in sandbox.read("out/plan.json")["entries"]}
+    assert {"/usr/lib/tri/libstdc++.so.6", "/usr/lib/tri/libzstd.so.1"} <= paths
+    assert not any("pcre2" in path or "sqlite" in path for path in paths)
+    _image(sandbox)
 
 
-_NAME = {"repository": "a", "tag": "latest", "name": "a:latest", "template": "latest"}
+def test_every_step_from_a_root_file_system_to_an_image(sandbox: Sandbox) -> None:
+    sandbox.write("source", debs.tar(debs.parents(_files())))
+    assert not sandbox.bundler("rootfs", "--in=source", "--limit=10000000", "--out=rootfs")
+    sandbox.write("request.json", _wanted(kind="rootfs", root="rootfs"))
+    assert not sandbox.bundler("plan", "--request=request.json", "--out=out")
+    _image(sandbox)
 
 
-def test_a_root_file_system_and_a_lock(sandbox: Sandbox) -> None:
-    program = build(Spec(interp=GLIBC, needed=(b"libc.so.6",)))
-    sandbox.write(
-        "source",
-        debs.tar(
-            [
-                File(f".{GLIBC.decode()}", loader_file(), mode=0o755),
-                File("./usr/lib/tri/libc.so.6", build(Spec(soname=b"libc.so.6"))),
-                File("./bin/tool", program, mode=0o755),
-            ]
-        ),
+def test_the_scope_of_an_image_in_a_lock(sandbox: Sandbox) -> None:
+    package = Package(
+        name="git",
+        sysroot="amd64",
+        version="1",
+        architecture="amd64",
+        suite="bookworm",
+        path="pool/main/g/git/git_1_amd64.deb",
+        sha256="0" * 64,
+        size=10,
+        installed=10,
+        source="git 1",
+        depends=(),
+        because="asked for",
     )
-    assert not sandbox.run("rootfs", "--in=source", "--limit=10000000", "--out=rootfs")
-    sysroot = {"kind": "rootfs", "root": "rootfs"}
-    sandbox.write(
-        "request.json",
-        {"version": 1, "address": "//a:i", "sysroot": sysroot, "executables": ["/bin/tool"]},
+    lock = Lock(
+        origin="Debian",
+        timestamp="20260711T161637Z",
+        suites=("bookworm",),
+        components=("main",),
+        architectures=("amd64",),
+        packages=("git",),
+        package=(package,),
     )
-    assert not sandbox.run("plan", "--request=request.json", "--out=out")
+    sandbox.write("a.lock", render(lock, "a").encode())
+    request: dict[str, Any] = {"version": 1}
+    request.update(sysroot="//:a", lockfile="a.lock", command="x", architecture="amd64")
+    request.update(suites=["bookworm"], components=["main"], architectures=["amd64"])
+    request.update(packages=["git"], roots=["git"], mirrors=["http://mirror.test/debian"])
+    sandbox.write("request.json", {**request, "apt": "/etc/apt"})
+    assert not sandbox.bundler("scope", "--lock=a.lock", "--request=request.json", "--out=out.json")
+    assert len(sandbox.read("out.json")["packages"]) == 1
+
+
+def test_upx_and_what_it_runs_with(sandbox: Sandbox) -> None:
+    tool_of(requirements.program("upx"), sandbox.folder / "tool")
+    with open(requirements.program("git"), "rb") as file:
+        content = file.read()
+    sandbox.write("content", content)
+    sha = hashlib.sha256(content).hexdigest()
+    assert not sandbox.bundler(
+        "pack", "--tool=tool", "--content=content", f"--sha={sha}", "--arg=-1", "--out=out"
+    )
+    assert sandbox.read(f"out/packed/{sha}.json")["outcome"] == "packed"

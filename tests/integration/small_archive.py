@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bundler.debian import archive
@@ -10,6 +16,7 @@ from tests.bundler.debian.mirror import Archive, Package
 from tests.bundler.elf_builder import GLIBC, Spec, build
 from tests.bundler.rootfs import loader_file
 from tests.bundler.versions import versioned
+from tests.integration.pants_runs import Repository, Run
 
 LIBRARIES = "./usr/lib/tri"
 
@@ -40,8 +47,74 @@ def packages(nonce: bytes) -> list[Package]:
     ]
 
 
-def mirror(folder: Path, key: archive.Key, nonce: bytes) -> Archive:
-    """The packages in `folder`. `nonce` is in every program and library."""
-    made = Archive(folder, key, packages(nonce))
-    made.write()
-    return made
+@dataclass
+class Mirror(Archive):
+    """An archive that a local server has, which tells what was asked of it."""
+
+    server: archive.Server
+
+    @property
+    def url(self) -> str:
+        return self.server.base
+
+    def write(self) -> None:
+        super().write()
+        self.server.files = {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file()
+        }
+
+    def fetched(self) -> list[str]:
+        """The packages that were asked for since the last call, by file name."""
+        names = [path.rpartition("/")[2] for path in self.server.asked if path.startswith("pool/")]
+        self.server.asked.clear()
+        return sorted(names)
+
+
+@contextmanager
+def mirror(folder: Path, key: archive.Key, nonce: bytes) -> Iterator[Mirror]:
+    """The packages, served from `folder`. `nonce` is in every program and library."""
+    with archive.serving() as server:
+        made = Mirror(folder, key, packages(nonce), server)
+        made.write()
+        yield made
+
+
+class Small(Repository):
+    """A repository over a mirror, with a pantsd that lives as long as the tests of a module."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.env.update(PANTS_PANTSD="true", no_proxy="127.0.0.1", NO_PROXY="127.0.0.1")
+        self.mirrors: tuple[str, ...] = ()
+        self.keyring = ""
+
+    def pants(self, *arguments: str, level: str = "debug") -> Run:
+        """With another level than the last time it would be another pantsd."""
+        options = (
+            f"--minimg-debian-mirrors={list(self.mirrors)}",
+            f"--minimg-debian-keyrings=['{self.keyring}']",
+        )
+        return super().pants(*options, *arguments, level=level)
+
+    def refused(self, *arguments: str) -> str:
+        """What a command that must fail says."""
+        run = self.pants(*arguments)
+        assert run.exit_code == 1
+        said = [line for line in run.stderr.splitlines() if "[DEBUG]" not in line]
+        assert not any("Traceback" in line for line in said), said
+        return "\n".join(said)
+
+    def lock(self) -> Run:
+        return self.pants("generate-lockfiles", "--resolve=small").succeeded()
+
+    def end(self) -> None:
+        """Ends its pantsd."""
+        for file in self.root.glob(".p*/**/pantsd/pid"):
+            pid = int(file.read_text())
+            os.kill(pid, signal.SIGTERM)
+            for _ in range(100):
+                if not Path("/proc", str(pid)).exists():
+                    break
+                time.sleep(0.1)

@@ -140,10 +140,8 @@ def _libraries(closures: Iterable[Closure]) -> list[bytes]:
     """The canonical paths of the C libraries, glibc's alone."""
     out: dict[bytes, None] = {}
     for closure in closures:
-        if not closure.is_musl:
-            for item in closure.loaded:
-                if item.path.rpartition(b"/")[2].startswith(b"libc.so."):
-                    out[item.walk.real] = None
+        if closure.libc is not None and not closure.is_musl:
+            out[closure.libc.walk.real] = None
     return list(out)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from pants_plugin_minimg.bundler.elf import DT_STRTAB, PT_LOAD
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.implicit import strings
 from pants_plugin_minimg.bundler.implicit.openings import read_notes
@@ -44,9 +43,6 @@ _OF_LIBC = (
 )
 #: libselinux opens it to load a policy into the kernel, which init does and no container.
 _IDLE = (b"libsepol",)
-#: Where names and code share a segment, as older linkers have it, to look for a symbol takes longer
-#: than to read the constants.
-_SMALL = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -99,8 +95,7 @@ class Finder:
             path = closure.program if item is None else item.path
             if _is_no_news(path.rpartition(b"/")[2]):
                 continue
-            symbols_first = _room(shared, real) <= _SMALL
-            if symbols_first and not self._opens(shared, real):
+            if not self._opens(shared, real):
                 continue
             libraries, folders = self._read(real)
             hint = Hint(
@@ -108,9 +103,7 @@ class Finder:
                 tuple(self._libraries(closure, item, real, libraries)),
                 tuple(self._folders(closure, folders)),
             )
-            if not hint.libraries and not hint.folders:
-                continue
-            if symbols_first or self._opens(shared, real):
+            if hint.libraries or hint.folders:
                 yield hint
 
     def _opens(self, shared: Context, real: bytes) -> bool:
@@ -177,22 +170,6 @@ class Finder:
             return False
         plugins = [folder + b"/" + name for name in names if name.endswith(b".so")]
         return bool(plugins) and not any(self.is_there(path) for path in plugins)
-
-
-def _room(shared: Context, real: bytes) -> int:
-    """How many bytes the names of its symbols may lie in: up to the end of their segment."""
-    file = shared.file(real)
-    if file is None or file.elf is None or DT_STRTAB not in file.elf.tags:
-        return 0
-    address = file.elf.tags[DT_STRTAB]
-    return max(
-        (
-            segment.vaddr + segment.filesz - address
-            for segment in file.elf.segments
-            if segment.kind == PT_LOAD and segment.vaddr <= address
-        ),
-        default=0,
-    )
 
 
 def _is_no_news(name: bytes) -> bool:

@@ -63,7 +63,7 @@ class _Run:
         self._closure = closure
         self._opener = opener
         self._context = context(openings.sysroot)
-        self._libc = _libc(closure)
+        self._libc = closure.libc
         self._version = self._glibc_version()
         self._asked: set[bytes] = set()
 
@@ -144,13 +144,6 @@ class _Run:
         for library, database in nss.modules(databases, wanted.nsswitch, version).items():
             who = f"{text(databases[database])} in {text(path)}"
             yield library, f"needed by {source} as {text(library)} for {who}"
-
-
-def _libc(closure: Closure) -> Loaded | None:
-    for item in closure.loaded:
-        if item.path.rpartition(b"/")[2].startswith(b"libc.so."):
-            return item
-    return None
 
 
 def _is_of_libc(path: bytes) -> bool:

@@ -114,6 +114,14 @@ class Closure:
             self.warnings.append(warning)
 
     @property
+    def libc(self) -> Loaded | None:
+        """glibc's own file, where the program loads it."""
+        for item in self.loaded:
+            if b"libc.so." in (item.name[:8], item.path.rpartition(b"/")[2][:8]):
+                return item
+        return None
+
+    @property
     def is_musl(self) -> bool:
         """Whether musl's loader starts it, which is its C library too."""
         name = (self.interpreter or b"").rpartition(b"/")[2]

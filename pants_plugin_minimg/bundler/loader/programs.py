@@ -97,7 +97,7 @@ def resolve(
     _open_more(closure, run, implicit, opened)
     closure.libgcc = libgcc_trigger(sysroot, closure) if libgcc else trigger
     if closure.libgcc is not None:
-        run.open(LIBGCC, _libc_path(closure))
+        run.open(LIBGCC, closure.libc.path if closure.libc is not None else None)
     return closure
 
 
@@ -124,24 +124,17 @@ def libgcc_trigger(sysroot: Sysroot, closure: Closure) -> bytes | None:
         return None
     if any(item.path.endswith(b"/" + LIBGCC) for item in closure.loaded):
         return None
-    libc = _libc_path(closure)
+    libc = closure.libc
     if libc is None:
         return None
     shared = context(sysroot)
     for real in [closure.walk.real] + [
-        item.walk.real for item in closure.loaded if item.path != libc and item.via != "interp"
+        item.walk.real for item in closure.loaded if item.path != libc.path and item.via != "interp"
     ]:
         symbols = shared.symbols(real, LIBGCC_TRIGGERS, defined=False)
         for trigger in LIBGCC_TRIGGERS:
             if trigger in symbols:
                 return trigger
-    return None
-
-
-def _libc_path(closure: Closure) -> bytes | None:
-    for item in closure.loaded:
-        if item.name.startswith(b"libc.so.") or item.path.rpartition(b"/")[2] == b"libc.so.6":
-            return item.path
     return None
 
 

@@ -11,7 +11,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -309,9 +308,7 @@ def test_a_lasting_failure_is_one_error_with_the_reason(
     server.files = archive.suite(key, _indexes())
     path = _packages_path(server.files)
     server.odd = {path: [odd] * 9}
-    began = time.monotonic()
     message = _refused(key, server.base)
-    assert time.monotonic() - began < 10
     assert message.startswith("MINIMG-E024") and said in message and "\n" not in message
     assert server.asked.count(path) == times
 
