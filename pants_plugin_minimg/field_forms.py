@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from pants_plugin_minimg.bundler.architectures import PLATFORMS
+
 Complaint = tuple[str, str]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -169,3 +171,9 @@ def repository(value: str) -> Iterator[Complaint]:
         )
     elif len(value) > _REPOSITORY_LIMIT:
         yield f"{value!r} is longer than {_REPOSITORY_LIMIT} characters", "Shorten it."
+
+
+def architecture(value: str) -> Iterator[Complaint]:
+    """Debian's name of one that a platform of images names."""
+    if value not in PLATFORMS:
+        yield f"{value!r} is none that an image can be of", f"Take one of {', '.join(PLATFORMS)}."

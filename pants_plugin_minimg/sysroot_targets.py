@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from pants.engine.fs import GlobMatchErrorBehavior
 from pants.engine.target import (
@@ -24,8 +25,6 @@ from pants_plugin_minimg.target_types import AddressField, Checked, field_proble
 #: Debian Policy, section 5.6.1 for names, 5.6.12 for versions.
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=[A-Za-z0-9.+~:-]+|/[A-Za-z0-9._+/-]+)?\Z")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*\Z")
-#: Debian's names of the architectures whose ELF files an image platform names.
-ARCHITECTURES = ("amd64", "arm64", "armhf", "i386", "ppc64el", "riscv64", "s390x")
 
 
 class _WordsField(StringSequenceField, Checked):
@@ -97,9 +96,7 @@ class ArchitecturesField(_WordsField):
     def complaints(self) -> Iterator[forms.Complaint]:
         yield from super().complaints()
         for value in self.value or ():
-            if value not in ARCHITECTURES:
-                known = ", ".join(ARCHITECTURES)
-                yield f"{value!r} is none that an image can be of", f"Take one of {known}."
+            yield from forms.architecture(value)
 
 
 class PackagesField(StringSequenceField, Checked):
@@ -173,11 +170,16 @@ class ResolveField(StringField):
 ALWAYS = ("base-files",)
 
 
-def asked_for(target: Target) -> list[str]:
-    """What the lock holds at the least, as `packages` writes it."""
+def asked_for(target: Target) -> dict[str, Any]:
+    """What a lock is written for, and has to fit when an image is built."""
     named = target[PackagesField].value
     names = {re.split("[=/]", entry, maxsplit=1)[0] for entry in named}
-    return [*named, *(name for name in ALWAYS if name not in names)]
+    return {
+        "suites": target[SuitesField].value,
+        "components": target[ComponentsField].value,
+        "architectures": target[ArchitecturesField].value,
+        "packages": [*named, *(name for name in ALWAYS if name not in names)],
+    }
 
 
 def resolve_name(target: Target) -> str:

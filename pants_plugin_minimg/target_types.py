@@ -26,6 +26,7 @@ from pants.util.frozendict import FrozenDict
 from pants.util.strutil import help_text
 
 from pants_plugin_minimg import field_forms as forms
+from pants_plugin_minimg.bundler import preset_names
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.engine import EnvironmentField
 
@@ -47,10 +48,6 @@ class ImageFile:
 _Address = Optional[str]
 _Files = Optional[dict[str, Union[str, ImageFile]]]
 _FrozenFiles = Optional[FrozenDict[str, Union[str, ImageFile]]]
-
-
-#: What `presets` may name; the bundler's runtime.py makes them.
-PRESETS = ("ca-certificates", "passwd")
 
 
 class Checked:
@@ -186,7 +183,8 @@ class ArchitectureField(StringField, Checked):
     )
 
     def complaints(self) -> Iterator[forms.Complaint]:
-        return iter(())
+        if self.value is not None:
+            yield from forms.architecture(self.value)
 
 
 class AlternativesField(DictStringToStringField, Checked):
@@ -220,6 +218,8 @@ class PresetsField(StringSequenceField, Checked):
         * `ca-certificates`: `/etc/ssl/certs/ca-certificates.crt`, the certificates that TLS trusts,
           of the sysroot's package of that name.
         * `passwd`: `/etc/passwd` and `/etc/group` with root, nobody, nonroot and the image's user.
+        * `c-utf8`: the locale C.UTF-8, which comes by itself where `env` names it.
+        * `gconv`: the character sets of glibc's iconv, some 8 MB.
 
             minimal_docker_image(
                 name="image", binary=":client", presets=["ca-certificates", "passwd"]
@@ -229,8 +229,9 @@ class PresetsField(StringSequenceField, Checked):
 
     def complaints(self) -> Iterator[forms.Complaint]:
         for value in self.value or ():
-            if value not in PRESETS:
-                yield f"{value!r} is no preset", f"Take of {', '.join(PRESETS)}."
+            if value not in preset_names.NAMES:
+                known = ", ".join(preset_names.NAMES)
+                yield f"{value!r} is no preset", f"Take of {known}."
 
 
 class PackageRecordsField(BoolField):

@@ -55,8 +55,7 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         _add_directory(path, owned, assembly)
     _add_charsets(request, assembly, resolver)
     resolver.finish()
-    others = [name for name in request.presets if name not in charsets.PRESETS]
-    presets.add(others, request.user, assembly)
+    presets.add(request.presets, request.user, assembly)
     _check_architecture(request, resolver.programs, assembly)
     _check_versions(resolver.programs, assembly)
     if request.hints:

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.bundler.preset_names import CA_CERTIFICATES, NAMES, PASSWD
 from pants_plugin_minimg.bundler.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
-
-NAMES = ("ca-certificates", "passwd")
 
 #: Where the bundle is in the image: Debian's and Alpine's place, which OpenSSL's and GnuTLS's users
 #: (curl, git) and Go's crypto/x509 look at.
@@ -56,7 +55,7 @@ class Generated:
 
 
 def preset_entries(names: Iterable[str], sysroot: Sysroot, user: str) -> Iterator[Generated]:
-    """The entries of the named presets; `user` is the image's, as in `65532:65532`.
+    """The entries of those presets that are generated; `user` is the image's, as in `65532:65532`.
 
     Nothing is yielded unless all can be made. Raises Problems: MINIMG-E018 for an unknown preset or
     a number that no user can have, MINIMG-E030 for a preset that the sysroot has not the files for.
@@ -73,8 +72,8 @@ def preset_entries(names: Iterable[str], sysroot: Sysroot, user: str) -> Iterato
         if name not in NAMES
     ]
     makers: dict[str, Callable[[], Iterator[Generated]]] = {
-        "ca-certificates": lambda: _certificates(sysroot),
-        "passwd": lambda: _users(user),
+        CA_CERTIFICATES: lambda: _certificates(sysroot),
+        PASSWD: lambda: _users(user),
     }
     entries: list[Generated] = []
     for name, make in makers.items():

@@ -52,7 +52,7 @@ __all__ = [
     "create_venv",
     "digest_contents_all",
     "digest_entries_all",
-    "digests_of_files",
+    "digest_of_files",
     "download_all",
     "environment_variables",
     "execute_all",
@@ -95,7 +95,7 @@ async def digest_contents_all(digests: Sequence[Digest]) -> tuple[DigestContents
     return await MultiGet(Get(DigestContents, Digest, digest) for digest in digests)
 
 
-async def digests_of_files(paths: Sequence[str]) -> Digest:
+async def digest_of_files(paths: Sequence[str]) -> Digest:
     """Files of the repository, those that are there."""
     return await Get(Digest, PathGlobs(paths))
 

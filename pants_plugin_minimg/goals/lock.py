@@ -28,14 +28,7 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import process, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
 from pants_plugin_minimg.subsystems.interpreter import interpreter
-from pants_plugin_minimg.sysroot_targets import (
-    ArchitecturesField,
-    ComponentsField,
-    LockfileField,
-    SuitesField,
-    asked_for,
-    resolve_name,
-)
+from pants_plugin_minimg.sysroot_targets import LockfileField, asked_for, resolve_name
 from pants_plugin_minimg.util_rules import host
 from pants_plugin_minimg.util_rules.closure import document, files_below, read_json
 from pants_plugin_minimg.util_rules.debian import APT
@@ -115,16 +108,13 @@ async def generate_debian_lock(
         BinaryPathRequest(binary_name="gpgv", search_path=search_path.folders)
     )
     network = await engine.environment_variables(_NETWORK)
-    previous = await engine.digests_of_files((request.lockfile_dest,))
+    previous = await engine.digest_of_files((request.lockfile_dest,))
     (old,) = await engine.digest_entries_all((previous,))
     wanted = {
         "version": 1,
         "resolve": request.resolve_name,
         "address": str(target.address),
-        "suites": target[SuitesField].value,
-        "components": target[ComponentsField].value,
-        "architectures": target[ArchitecturesField].value,
-        "packages": asked_for(target),
+        **asked_for(target),
         "mirrors": list(options.mirrors),
         "apt": APT,
         "keyrings": [os.path.join(get_buildroot(), path) for path in options.keyrings],

@@ -48,7 +48,7 @@ _HOST_UPX_LINE = (
 )
 
 
-def caveats(planned: closure.Planned, of_host: bool, upx_of_host: bool) -> tuple[str, ...]:
+def remarks(planned: closure.Planned, of_host: bool, upx_of_host: bool) -> tuple[str, ...]:
     """What the plan has to say, and what makes the image depend on this machine."""
     said = tuple(planned.steps["log"])
     if of_host and uses_sysroot(planned):
@@ -102,11 +102,11 @@ class BuiltMinimalImage(BuiltPackageArtifact):
 
     @classmethod
     def create(
-        cls, relpath: str, made: image.Image, called: Sequence[ImageName], caveats: Sequence[str]
+        cls, relpath: str, made: image.Image, called: Sequence[ImageName], remarks: Sequence[str]
     ) -> BuiltMinimalImage:
         return cls(
             relpath=relpath,
-            extra_log_lines=(*made.details["log_lines"], *caveats),
+            extra_log_lines=(*made.details["log_lines"], *remarks),
             layout=made.layout,
             names=tuple(name.to_json()["name"] for name in called),
         )
@@ -312,7 +312,7 @@ async def package_minimal_docker_image(
         products[0],
         (
             BuiltMinimalImage.create(
-                tar_path, made, called, caveats(planned, sysroot.of_host, upx.inputs() is None)
+                tar_path, made, called, remarks(planned, sysroot.of_host, upx.inputs() is None)
             ),
             BuiltPackageArtifact(info_path),
             BuiltPackageArtifact(sbom_path),

@@ -78,13 +78,6 @@ async def _rootfs(bundler: Bundler, wanted: Wanted, target: Target) -> Sysroot:
             "a root file system",
             "Take them away.",
         )
-    if wanted.architecture is not None and wanted.architecture not in PLATFORMS:
-        raise _refusal(
-            "MINIMG-E018",
-            wanted,
-            f"`architecture` is {wanted.architecture!r}",
-            f"Take one of {', '.join(PLATFORMS)}.",
-        )
     platform = PLATFORMS[wanted.architecture][1] if wanted.architecture else None
     digest = await rootfs.unpacked(bundler, target, platform)
     request = {"kind": "rootfs", "root": rootfs.FOLDER, "architecture": wanted.architecture}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import runtime
+from pants_plugin_minimg.bundler import preset_names, runtime
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.bundler.runtime import BUNDLE, Generated, preset_entries
 from pants_plugin_minimg.bundler.sysroot import DirSysroot
@@ -284,7 +284,7 @@ def test_an_unknown_preset_is_refused_with_the_list(root: Root) -> None:
     (problem,) = problems(root, "passwd", "tzdata")
     assert problem.code == "MINIMG-E018"
     assert "'tzdata'" in problem.problem
-    assert all(name in problem.remedy for name in runtime.NAMES)
+    assert all(name in problem.remedy for name in preset_names.NAMES)
 
 
 def test_all_problems_are_reported_together(root: Root) -> None:

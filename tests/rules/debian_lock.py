@@ -9,13 +9,7 @@ from typing import Any
 from pants.engine.addresses import Address
 
 from pants_plugin_minimg.bundler.debian.lockfile import Lock, Package, render
-from pants_plugin_minimg.sysroot_targets import (
-    ArchitecturesField,
-    ComponentsField,
-    DebianSysrootTarget,
-    SuitesField,
-    asked_for,
-)
+from pants_plugin_minimg.sysroot_targets import DebianSysrootTarget, asked_for
 
 MIRROR = "http://mirror.test/debian"
 PATH = "s/bookworm.lock"
@@ -56,10 +50,7 @@ def lock(target: DebianSysrootTarget, *packages: Package) -> Mapping[str, bytes]
     written = Lock(
         origin="Debian",
         timestamp="20260711T161637Z",
-        suites=target[SuitesField].value,
-        components=target[ComponentsField].value,
-        architectures=target[ArchitecturesField].value,
-        packages=tuple(asked_for(target)),
+        **{name: tuple(values) for name, values in asked_for(target).items()},
         package=packages,
     )
     return {PATH: render(written, "bookworm").encode()}

@@ -166,7 +166,7 @@ class FakeEngine:
             for request in requests
         )
 
-    async def digests_of_files(self, paths: Sequence[str]) -> Digest:
+    async def digest_of_files(self, paths: Sequence[str]) -> Digest:
         return self._from_repository(paths)
 
     async def resolve_all(self, requests: Sequence[UnparsedAddressInputs]) -> tuple[Targets, ...]:
@@ -243,7 +243,7 @@ _CALLS = (
     "create_venv",
     "digest_contents_all",
     "digest_entries_all",
-    "digests_of_files",
+    "digest_of_files",
     "download_all",
     "environment_variables",
     "execute_all",

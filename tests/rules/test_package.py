@@ -242,7 +242,7 @@ def test_what_depends_on_this_machine_is_said(
     of_host: bool, upx_of_host: bool, layers: list[str], pack: list[str], word: str | None
 ) -> None:
     steps = {"layers": [{"projection": path} for path in layers], "pack": pack, "log": ["said"]}
-    first, *lines = package.caveats(closure.Planned({}, steps), of_host, upx_of_host)
+    first, *lines = package.remarks(closure.Planned({}, steps), of_host, upx_of_host)
     assert first == "said"  # the plan's own lines come first
     assert len(lines) == (word is not None)
     assert word is None or word in lines[0]

@@ -270,13 +270,6 @@ def test_a_root_file_system_has_no_packages(fake: FakeEngine, asked: Wanted) -> 
     assert "s:alpine" in line and fake.processes == []
 
 
-def test_an_architecture_that_nobody_knows(fake: FakeEngine) -> None:
-    add_rootfs(fake)
-    line = refusal(fake, wanted(":alpine", architecture="x86_64"))
-    assert line.startswith("MINIMG-E018 a:image: `architecture` is 'x86_64'. Take one of amd64, ")
-    assert fake.processes == []
-
-
 # -- Neither ---------------------------------------------------------------------------------------
 
 

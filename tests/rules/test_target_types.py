@@ -9,6 +9,7 @@ from pants.engine.addresses import Address
 from pants.engine.target import InvalidTargetException
 
 from pants_plugin_minimg import target_types as types
+from pants_plugin_minimg.bundler import preset_names
 from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget
 from tests.rules.support import help_examples, load_build_file
 
@@ -94,6 +95,8 @@ def test_fine(values: dict[str, Any]) -> None:
         ("image_tags", []),
         ("image_tags", ["a:b"]),
         ("image_tags", ["{x}"]),
+        ("presets", ["certificates"]),
+        ("packages", []),
     ],
 )
 def test_a_bad_value_is_an_error_at_the_address(field: str, value: Any) -> None:
@@ -101,6 +104,38 @@ def test_a_bad_value_is_an_error_at_the_address(field: str, value: Any) -> None:
     assert line.startswith(f"MINIMG-E018 a:image: `{field}`: ") or line.startswith(
         f"MINIMG-E018 a:image: `{field}` "
     )
+
+
+@pytest.mark.parametrize(
+    "field,value",
+    [
+        ("architecture", "x86_64"),
+        ("alternatives", {"awk": "/usr/bin/mawk"}),
+        ("alternatives", {"/usr/bin/awk": "mawk"}),
+    ],
+)
+def test_what_is_said_of_a_sysroot_is_checked(field: str, value: Any) -> None:
+    (line,) = lines(sysroot=":bookworm", **{field: value})
+    assert line.startswith(f"MINIMG-E018 a:image: `{field}`: ")
+
+
+@pytest.mark.parametrize(
+    "field,value",
+    [
+        ("packages", ["git"]),
+        ("architecture", "arm64"),
+        ("alternatives", {"/usr/bin/awk": "/usr/bin/mawk"}),
+    ],
+)
+def test_it_takes_a_sysroot_to_say_something_of_it(field: str, value: Any) -> None:
+    (line,) = lines(**{field: value})
+    assert line.startswith(f"MINIMG-E018 a:image: `{field}` is set without `sysroot`")
+
+
+@pytest.mark.parametrize("preset", preset_names.NAMES)
+def test_every_preset_can_be_named_and_is_in_the_help(preset: str) -> None:
+    assert target(presets=[preset])[types.PresetsField].value == (preset,)
+    assert f"* `{preset}`: " in str(types.PresetsField.help)
 
 
 def test_upx_args_is_checked_by_itself_too() -> None:

@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader import Closure
+from pants_plugin_minimg.bundler.preset_names import C_UTF8, GCONV
 from pants_plugin_minimg.bundler.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
-
-C_UTF8, GCONV = "c-utf8", "gconv"
-PRESETS = (C_UTF8, GCONV)
 
 _MAX_LIBC = 1 << 24
 _GCONV_END, _LOCALE_END = b"/gconv-modules.cache", b"/locale-archive"
@@ -46,7 +44,7 @@ def find(
     whether the image has it already."""
     search = _Search(sysroot, is_there)
     libraries = _libraries(closures)
-    wanted = [name for name in PRESETS if name in presets]
+    wanted = [name for name in (C_UTF8, GCONV) if name in presets]
     if not libraries:
         search.found.log += [
             f"The preset {name} adds nothing: no program of the image uses glibc."
