@@ -9,16 +9,16 @@ import argparse
 import os
 import random
 import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from benchmarks import measure, peers, report, rows
+from benchmarks import command, measure, peers, report, rows
+from benchmarks.command import say
 from benchmarks.engine import Engine
 from benchmarks.machine import describe
-from benchmarks.ours import HOST_UPX, PLAIN, RECORDS, UPX, CannotMeasure, Ours
+from benchmarks.ours import HOST_UPX, PLAIN, RECORDS, UPX, Ours
 from benchmarks.ours_times import FirstTimes, OurTimes, Times4, first_times
 from benchmarks.peers.peer import PROGRAMS, Peer
 from benchmarks.rows import Row
@@ -28,10 +28,6 @@ PAGE = REPOSITORY / "docs" / "benchmarks.md"
 WAYS = ("without pantsd", "with pantsd")
 # A target: what the tables call it, and whether it is packed.
 TARGETS = {PLAIN: ("plain", False), UPX: ("UPX", True), RECORDS: ("plain, with records", False)}
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -128,6 +124,10 @@ class Job:
             for row in ways:
                 rows.look_at_archive(row, product, self.engine)
 
+    def stop(self) -> None:
+        for times, _ in self.ours:
+            times.ours.stop()
+
     def page(self) -> str:
         ours = [row for _, ways in self.ours for row in ways]
         all_rows = ours + [row for _, row in self.peers]
@@ -174,32 +174,7 @@ def _absolute(program: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    # A plain `kill` too stops our daemon and removes the scratch folder.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    missing = lacking()
-    if missing:
-        say("this machine lacks: " + ", ".join(missing))
-        return 2
-    if options.scratch is not None:
-        options.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
-        job = Job(options, Path(folder))
-        try:
-            job.prepare()
-            job.run()
-        except (CannotMeasure, measure.CommandFailed) as error:
-            say(getattr(error, "output", ""))
-            say(str(error))
-            return 2
-        finally:
-            for times, _ in job.ours:
-                times.ours.stop()
-        page = job.page()
-    print(page, end="")
-    if options.write:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page, encoding="utf-8")
-    return 0
+    return command.run(options, lacking(), partial(Job, options), PAGE)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,25 @@ import argparse
 import os
 import random
 import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import image_file, measure, rows, sysroot_builds, sysroot_peers, sysroot_report
+from benchmarks import (
+    command,
+    image_file,
+    measure,
+    rows,
+    sysroot_builds,
+    sysroot_peers,
+    sysroot_report,
+)
+from benchmarks.command import say
 from benchmarks.engine import Engine
 from benchmarks.machine import describe
-from benchmarks.main_job import REPOSITORY, WAYS, say
-from benchmarks.ours import CannotMeasure, Ours
+from benchmarks.main_job import REPOSITORY, WAYS
+from benchmarks.ours import Ours
 from benchmarks.ours_times import NO_OP_PAIRS, FirstTimes, OurTimes, first_times
 from benchmarks.peers.peer import Peer
 from benchmarks.rows import Row
@@ -179,33 +186,8 @@ class Job:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    # A plain `kill` too stops our daemon and removes the scratch folder.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-    missing = [name for name in NEEDED if shutil.which(name) is None]
-    if missing:
-        say("this machine lacks: " + ", ".join(missing))
-        return 2
-    if options.scratch is not None:
-        options.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
-        job = None
-        try:
-            job = Job(options, Path(folder).absolute())
-            job.prepare()
-            job.run()
-        except (CannotMeasure, measure.CommandFailed) as error:
-            say(getattr(error, "output", ""))
-            say(str(error))
-            return 2
-        finally:
-            if job is not None:
-                job.stop()
-        page = job.page()
-    print(page, end="")
-    if options.write:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page, encoding="utf-8")
-    return 0
+    lacking = [name for name in NEEDED if shutil.which(name) is None]
+    return command.run(options, lacking, partial(Job, options), PAGE)
 
 
 if __name__ == "__main__":

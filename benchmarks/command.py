@@ -1,0 +1,67 @@
+"""What every benchmark command does around its measuring: check, measure in a scratch, print."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.measure import CommandFailed
+from benchmarks.ours import CannotMeasure
+
+
+class Job(Protocol):
+    def prepare(self) -> None: ...
+
+    def run(self) -> None: ...
+
+    def stop(self) -> None:
+        """Ends what still runs, however far `prepare` and `run` came."""
+
+    def page(self) -> str: ...
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(
+    options: argparse.Namespace,
+    lacking: Sequence[str],
+    make: Callable[[Path], Job],
+    page: Path,
+) -> int:
+    """Measures, prints the page and, with `--write`, writes it; the exit status.
+
+    `make` gets a scratch folder (in `--scratch`), which is removed at the end.
+    """
+    # A plain `kill` too stops our daemon and removes the scratch folder.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if lacking:
+        say("this machine lacks: " + ", ".join(lacking))
+        return 2
+    if options.scratch is not None:
+        options.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
+        job = None
+        try:
+            job = make(Path(folder).absolute())
+            job.prepare()
+            job.run()
+        except (CannotMeasure, CommandFailed) as error:
+            say(getattr(error, "output", ""))
+            say(str(error))
+            return 2
+        finally:
+            if job is not None:
+                job.stop()
+        text = job.page()
+    print(text, end="")
+    if options.write:
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(text, encoding="utf-8")
+    return 0
