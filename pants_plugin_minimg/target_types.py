@@ -28,6 +28,7 @@ from pants.util.strutil import help_text
 from pants_plugin_minimg import field_forms as forms
 from pants_plugin_minimg.bundler import preset_names
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.engine import EnvironmentField
 
 
@@ -459,6 +460,56 @@ class AllowedMissingField(_LibrariesField):
     )
 
 
+class DlopenField(StringField):
+    alias = "dlopen"
+    default = "required"
+    value: str
+    valid_choices = ("none", *PRIORITIES)
+    help = help_text(
+        """
+        How far to follow what libraries and programs say in their `.note.dlopen` that they open
+        while they run: `required` takes what they cannot do without, `recommended` that and what
+        they miss a function without, `suggested` all; `none` takes none.
+
+        What is required and cannot be found is an error, of the others a line in the log.
+
+            minimal_docker_image(
+                name="image",
+                sysroot="//sysroots:trixie",
+                executables=["/usr/bin/journalctl"],
+                dlopen="recommended",
+            )
+        """
+    )
+
+
+class NssField(BoolField):
+    alias = "nss"
+    default = True
+    help = help_text(
+        """
+        Whether the modules come along by which glibc's `getaddrinfo`, `getpwnam` and their kin ask
+        the services of the image's `/etc/nsswitch.conf`, where a program calls them. Without that
+        file only a glibc before 2.34 has any.
+
+            minimal_docker_image(name="image", binary=":server", nss=False)
+        """
+    )
+
+
+class LibgccField(BoolField):
+    alias = "libgcc"
+    default = True
+    help = help_text(
+        """
+        Whether `libgcc_s.so.1` comes along where a program or library imports `pthread_exit`,
+        `pthread_cancel` or `backtrace`: glibc opens it then and ends the program without it.
+
+            minimal_docker_image(name="image", executables=["/usr/bin/git"], libgcc=False)
+        """
+    )
+
+
 # -- Compression ---------------------------------------------------------------------------------
 
 
@@ -712,6 +763,9 @@ class MinimalDockerImageTarget(Target):
         PackageRecordsField,
         ExtraLibrariesField,
         AllowedMissingField,
+        DlopenField,
+        NssField,
+        LibgccField,
         UpxField,
         UpxArgsField,
         EntrypointField,

@@ -60,7 +60,8 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
     _check_versions(resolver.programs, assembly)
     if request.hints:
         closures = resolver.programs.closures.values()
-        assembly.log += hints.lines(sysroot, closures, assembly.entries.__contains__)
+        is_there = assembly.entries.__contains__
+        assembly.log += hints.lines(sysroot, closures, is_there, request.dlopen)
     completion.stop_at(assembly.problems)
     packages = shipped.add_records(assembly, lower, request.package_records)
     completion.stop_at(assembly.problems)

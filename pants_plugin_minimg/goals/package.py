@@ -20,6 +20,7 @@ from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg import target_types as fields
+from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.bundler.text import escaped
 from pants_plugin_minimg.subsystems.bundler import Bundler, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
@@ -76,6 +77,9 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     package_records: fields.PackageRecordsField
     extra_libraries: fields.ExtraLibrariesField
     allowed_missing: fields.AllowedMissingField
+    dlopen: fields.DlopenField
+    nss: fields.NssField
+    libgcc: fields.LibgccField
     upx: fields.UpxField
     upx_args: fields.UpxArgsField
     entrypoint: fields.EntrypointField
@@ -154,6 +158,11 @@ def _escaped(paths: Sequence[str] | None) -> list[str]:
     return [escaped(path) for path in paths or ()]
 
 
+def _up_to(priority: str) -> tuple[str, ...]:
+    """The priorities of `.note.dlopen` that are followed; of `none`, none."""
+    return () if priority == "none" else PRIORITIES[: PRIORITIES.index(priority) + 1]
+
+
 def plan_request(
     field_set: MinimalDockerImageFieldSet,
     trees: Sequence[executables.Tree],
@@ -173,6 +182,9 @@ def plan_request(
         },
         "extra_libraries": _escaped(field_set.extra_libraries.value),
         "allowed_missing": _escaped(field_set.allowed_missing.value),
+        "dlopen": _up_to(field_set.dlopen.value),
+        "nss": field_set.nss.value,
+        "libgcc": field_set.libgcc.value,
         "presets": field_set.presets.value or (),
         "package_records": field_set.package_records.value,
         "hints": hints,

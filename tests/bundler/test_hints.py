@@ -216,11 +216,42 @@ def test_what_other_rules_see_to_is_no_hint(bench: Bench) -> None:
     assert hints(bench) == []
 
 
-def test_what_a_note_names_is_no_hint(bench: Bench) -> None:
-    bench.library("libx.so.1")
+def test_what_a_note_names_is_offered_by_its_priority(bench: Bench) -> None:
+    for name in ("libx.so.1", "liby.so.1", "libz.so.1", "libr.so.1"):
+        bench.library(name)
     held = holding(b"libx.so.1", interp=GLIBC, needed=[b"libc.so.6"])
-    bench.file("/usr/bin/tool", with_notes(held, note([asks("libx.so.1", priority="suggested")])))
-    assert hints(bench) == []
+    named = [
+        asks("libr.so.1", priority="required"),
+        asks("libx.so.1", priority="suggested"),
+        asks("libgone.so.1", priority="suggested"),
+        asks("libz.so.2", "libz.so.1", priority="suggested"),
+        asks("liby.so.1", priority="recommended"),
+    ]
+    bench.file("/usr/bin/tool", with_notes(held, note(named)))
+    recommended, suggested = (
+        f"/usr/bin/tool can do more with {libraries}, which the image has not: "
+        f'`dlopen="{priority}"` adds it.'
+        for libraries, priority in (
+            ("liby.so.1", "recommended"),
+            ("libx.so.1, libz.so.1", "suggested"),
+        )
+    )
+    assert bench.plan().log == [recommended, suggested]
+    assert bench.plan(dlopen=["required", "recommended"]).log == [suggested]
+    assert bench.plan(extra_libraries=["liby.so.1"]).log == [suggested]
+    assert bench.plan(hints=False).log == []
+
+
+def test_what_a_library_of_two_programs_offers_is_said_once(bench: Bench) -> None:
+    bench.library("libx.so.1")
+    noting = implied.noting(asks("libx.so.1"), needed=[b"libc.so.6"], soname=b"libuser.so.1")
+    bench.file(LIB + "libuser.so.1", noting)
+    for path in ("/usr/bin/one", "/usr/bin/two"):
+        bench.program(path, b"libuser.so.1")
+    (line,) = bench.plan(
+        executables=["/usr/bin/one", "/usr/bin/two"], entrypoint=["/usr/bin/one"]
+    ).log
+    assert line.startswith("/lib/tri/libuser.so.1 can do more with libx.so.1, ")
 
 
 def test_a_folder_that_libraries_come_from_is_no_hint(bench: Bench) -> None:

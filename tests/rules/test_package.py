@@ -263,7 +263,7 @@ def test_every_field_reaches_a_request() -> None:
         "allowed_missing": ["M"], "upx": True, "entrypoint": ["/P"], "cmd": ["C"],
         "env": {"V": "W"}, "workdir": "/K", "user": "1:2", "ports": ["9"], "volumes": ["/O"],
         "stop_signal": "SIGHUP", "image_labels": {"B": "A"}, "presets": ["passwd"],
-        "package_records": False,
+        "package_records": False, "dlopen": "suggested", "nss": False, "libgcc": False,
     }  # fmt: skip
     known = {field.alias for field in MinimalDockerImageTarget.core_fields}
     assert known == elsewhere | set(values)
@@ -279,3 +279,20 @@ def test_every_field_reaches_a_request() -> None:
     for alias, value in values.items():
         if alias != "binary":
             assert requests(binary=":b", **{alias: value}) != plain, alias
+
+
+@pytest.mark.parametrize(
+    "value,priorities",
+    [
+        ("none", []),
+        ("required", ["required"]),
+        ("recommended", ["required", "recommended"]),
+        ("suggested", ["required", "recommended", "suggested"]),
+    ],
+)
+def test_a_priority_brings_those_above_it(value: str, priorities: list[str]) -> None:
+    target = MinimalDockerImageTarget(
+        {"binary": ":b", "dlopen": value}, Address("a", target_name="t")
+    )
+    request = package.plan_request(MinimalDockerImageFieldSet.create(target), [])
+    assert list(request["dlopen"]) == priorities

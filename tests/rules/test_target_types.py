@@ -33,7 +33,13 @@ def test_defaults() -> None:
     assert image[types.ImageTagsField].value == ("latest",)
     assert image[types.UpxField].value is False
     assert image[types.PackageRecordsField].value is True
+    assert image[types.DlopenField].value == "required"
+    assert image[types.NssField].value is True
+    assert image[types.LibgccField].value is True
     unset = {
+        "dlopen",
+        "nss",
+        "libgcc",
         "upx",
         "package_records",
         "install_to",

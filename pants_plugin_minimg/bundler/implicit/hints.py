@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.implicit import strings
+from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.bundler.implicit.openings import read_notes
 from pants_plugin_minimg.bundler.loader import Closure, Loaded
 from pants_plugin_minimg.bundler.loader.context import Context, context
@@ -63,6 +64,21 @@ class Hint:
         return (
             f"{text(self.path)} may look for {what}, which the image has not: if the program uses "
             f"that, add `{'` and `'.join(pieces)}`."
+        )
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a note of one object names with a priority that the image does not follow."""
+
+    path: bytes
+    priority: str
+    libraries: tuple[bytes, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{text(self.path)} can do more with {', '.join(map(text, self.libraries))}, which the "
+            f'image has not: `dlopen="{self.priority}"` adds it.'
         )
 
 
@@ -172,13 +188,44 @@ class Finder:
         return bool(plugins) and not any(self.is_there(path) for path in plugins)
 
 
+def offers(
+    closure: Closure, sysroot: Sysroot, is_there: Callable[[bytes], bool], followed: Iterable[str]
+) -> Iterator[Offer]:
+    """What notes name beside the priorities that are followed, of what the sysroot has."""
+    if closure.opener is None:
+        return
+    followed = tuple(followed)
+    objects: list[tuple[bytes | None, bytes]] = [(None, closure.walk.real)]
+    objects += [(item.path, item.walk.real) for item in closure.loaded if item.via != "interp"]
+    for path, real in objects:
+        libraries: dict[str, list[bytes]] = {}
+        for note in read_notes(context(sysroot), real)[0]:
+            walks = [(name, closure.opener.find(name, path)) for name in note.names]
+            found = [(name, walk.real) for name, walk in walks if walk is not None]
+            if note.priority in followed or any(is_there(where) for _, where in found):
+                continue
+            libraries.setdefault(note.priority, []).extend(name for name, _ in found[:1])
+        for priority in PRIORITIES:
+            if libraries.get(priority):
+                named = tuple(dict.fromkeys(libraries[priority]))
+                yield Offer(path or closure.program, priority, named)
+
+
 def _is_no_news(name: bytes) -> bool:
     return name.startswith(b"libnss_") or name.partition(b".so")[0] in (*_OF_LIBC, *_IDLE)
 
 
 def lines(
-    sysroot: Sysroot, closures: Iterable[Closure], is_there: Callable[[bytes], bool]
+    sysroot: Sysroot,
+    closures: Iterable[Closure],
+    is_there: Callable[[bytes], bool],
+    followed: Iterable[str] = PRIORITIES,
 ) -> list[str]:
-    """What to say about the closures of an image: a line an object."""
+    """What to say about the closures of an image, each thing once. `followed` are the priorities
+    of notes whose libraries the image has."""
     finder = Finder(sysroot, is_there)
-    return [str(hint) for closure in closures for hint in finder.of(closure)]
+    out: list[str] = []
+    for closure in closures:
+        out += map(str, offers(closure, sysroot, is_there, followed))
+        out += map(str, finder.of(closure))
+    return list(dict.fromkeys(out))
