@@ -152,11 +152,8 @@ def copy(source: bytes, folder: Path, path: str) -> None:
     target.chmod(0o755)
 
 
-def run(of: Plan, tmp_path: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
-    """What /usr/bin/tool says in a tree of the plan's files alone; a failure is `exit N`."""
-    bubblewrap = requirements.working(["bwrap", "--ro-bind", "/", "/", "/bin/true"])
-    tree = tmp_path / "tree"
-    shutil.rmtree(tree, ignore_errors=True)
+def lay(of: Plan, blobs: Path, tree: Path) -> None:
+    """Makes a folder of a plan's files."""
     for entry in of.entries:
         place = tree / os.fsdecode(entry.path).lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -165,8 +162,16 @@ def run(of: Plan, tmp_path: Path, *arguments: str, env: dict[str, str] | None = 
         elif entry.kind == "dir":
             place.mkdir(exist_ok=True)
         elif entry.kind == "file":
-            shutil.copyfile(tmp_path / "blobs" / str(entry.content), place)
+            shutil.copyfile(blobs / str(entry.content), place)
             place.chmod(entry.mode)
+
+
+def run(of: Plan, tmp_path: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
+    """What /usr/bin/tool says in a tree of the plan's files alone; a failure is `exit N`."""
+    bubblewrap = requirements.working(["bwrap", "--ro-bind", "/", "/", "/bin/true"])
+    tree = tmp_path / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    lay(of, tmp_path / "blobs", tree)
     done = subprocess.run(
         [bubblewrap, "--bind", str(tree), "/", "--proc", "/proc", "/usr/bin/tool", *arguments],
         env=env or {},
