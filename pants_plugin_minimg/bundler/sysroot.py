@@ -11,7 +11,7 @@ import errno
 import os
 import stat as stat_module
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.text import text
@@ -60,10 +60,12 @@ _ROOT = Walk(b"/", None, (), None)
 class Sysroot(abc.ABC):
     """A file system to read from.
 
-    The primitives take a path whose components before the last are no links.
+    The primitives take a path whose components before the last are no links. `derived` is for
+    others: what they made of its answers, and is to go with it.
     """
 
     def __init__(self) -> None:
+        self.derived: dict[type, Any] = {}
         self._changes = 0
         self._forgotten_at = 0
         self._stats: dict[bytes, Stat | None] = {}

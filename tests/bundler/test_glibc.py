@@ -7,7 +7,7 @@ import pytest
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.errors import MinimgError
 
-from .elf_builder import AUXILIARY, FILTER, GLIBC, NODEFLIB, Spec, build
+from .elf_builder import AUXILIARY, FILTER, GLIBC, MUSL, NODEFLIB, Spec, build
 from .rootfs import Root
 
 
@@ -377,11 +377,17 @@ def test_bad_programs(glibc: Root, path: str, code: str) -> None:
     assert caught.value.code == code
 
 
-def test_a_missing_interpreter_is_seen(root: Root) -> None:
-    root.program("/bin/main", b"liba.so")
+@pytest.mark.parametrize("interp", [GLIBC, MUSL])
+def test_a_missing_interpreter_is_seen_and_is_no_library(root: Root, interp: bytes) -> None:
+    root.program("/bin/main", b"libc.so.6", interp.rpartition(b"/")[2], interp=interp)
+    root.elf("/lib/libc.so.6")
     closure = root.resolve("/bin/main")
     assert closure.interp_walk is not None
     assert closure.interp_walk.error == "ENOENT"
+    assert all(item.via != "interp" for item in closure.loaded)
+    root.directory(interp.decode())
+    closure = root.resolve("/bin/main")
+    assert all(item.via != "interp" for item in closure.loaded)
 
 
 def test_a_chain_and_a_star_of_thousands(glibc: Root) -> None:

@@ -6,11 +6,8 @@ the triplet's libraries), MINIMG_ORACLE_GRAPHS, from seed MINIMG_ORACLE_SEED on.
 
 from __future__ import annotations
 
-import itertools
 import os
-import random
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +19,8 @@ from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
 
 from .elf_builder import GLIBC, MUSL
 from .graphs import Graph, random_graph
+from .host_files import elf_files
 
-FILES = int(os.environ.get("MINIMG_ORACLE_FILES", "300"))
 GRAPHS = int(os.environ.get("MINIMG_ORACLE_GRAPHS", "200"))
 SEED = int(os.environ.get("MINIMG_ORACLE_SEED", "0"))
 
@@ -83,34 +80,6 @@ def ask_musl(path: bytes, library_path: bytes = b"") -> Answer:
     return Answer(paths, missing, "" if done.returncode in (0, 127) else str(done.returncode))
 
 
-def _files(top: bytes) -> Iterator[bytes]:
-    for folder, folders, names in os.walk(top):
-        # Debugging information has headers and no contents: nobody loads it.
-        folders[:] = sorted(name for name in folders if name != b"debug")
-        for name in sorted(names):
-            path = folder + b"/" + name
-            if os.path.isfile(path) and not os.path.islink(path):
-                yield path
-
-
-def _is_elf(path: bytes) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(4) == b"\x7fELF"
-    except OSError:
-        return False
-
-
-def _elf_files() -> list[bytes]:
-    if not FILES:
-        return [path for path in _files(b"/usr") if _is_elf(path)]
-    candidates = [
-        path for top in (b"/usr/bin", b"/usr/lib/x86_64-linux-gnu") for path in _files(top)
-    ]
-    random.Random(2).shuffle(candidates)
-    return list(itertools.islice(filter(_is_elf, candidates), FILES))
-
-
 def _dynamic(host: Sysroot, path: bytes) -> loader.Closure | None:
     """The closure, of files that this machine's glibc is asked for."""
     try:
@@ -140,7 +109,7 @@ def _difference(closure: loader.Closure, real: Answer) -> str | None:
 
 @glibc_here
 def test_the_machines_own_files(host: DirSysroot) -> None:
-    files = _elf_files()
+    files = elf_files()
     compared, wrong = 0, []
     for path in files:
         closure = _dynamic(host, path)

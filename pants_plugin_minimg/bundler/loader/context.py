@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 from pants_plugin_minimg.bundler import elf, elf_symbols
 from pants_plugin_minimg.bundler.errors import MinimgError
@@ -94,7 +93,8 @@ class Context:
             return None
         try:
             with self.sysroot.open(walk.real) as file:
-                return file.read(limit)
+                # Reading without a size in mind would take memory for the limit first.
+                return file.read(min(limit, walk.stat.size))
         except (MinimgError, OSError):
             return None
 
@@ -134,13 +134,10 @@ def _version(raw: bytes) -> tuple[int, int]:
     return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
 
 
-_contexts: WeakKeyDictionary[Sysroot, Context] = WeakKeyDictionary()
-
-
 def context(sysroot: Sysroot) -> Context:
-    found = _contexts.get(sysroot)
+    found: Context | None = sysroot.derived.get(Context)
     if found is None or found.generation != sysroot.generation:
-        found = _contexts[sysroot] = Context(sysroot)
+        found = sysroot.derived[Context] = Context(sysroot)
     return found
 
 

@@ -148,7 +148,7 @@ class Resolution:
     def _list(self, item: Object) -> None:
         if item not in self._listed and item.loaded is not None:
             self._listed.add(item)
-            self.closure.loaded.append(item.loaded)
+            self.closure.load(item.loaded)
 
     def _preloads(self) -> Iterator[Object | None]:
         for raw in self.settings.ld_preload.replace(b":", b" ").split(b" "):

@@ -109,6 +109,11 @@ class Closure:
     told: dict[bytes, str] = field(default_factory=dict)
     opener: Opener | None = field(default=None, compare=False, repr=False)
 
+    def load(self, item: Loaded) -> None:
+        """Adds a library; the loader itself only where there is one, else nothing starts at all."""
+        if item.walk.stat is not None and item.walk.stat.kind == "file":
+            self.loaded.append(item)
+
     def warn(self, warning: str) -> None:
         if warning not in self.warnings:
             self.warnings.append(warning)

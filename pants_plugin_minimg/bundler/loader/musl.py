@@ -182,7 +182,7 @@ class Resolution:
     def _append(self, item: _Object) -> None:
         self._objects.append(item)
         if item.loaded is not None:
-            self.closure.loaded.append(item.loaded)
+            self.closure.load(item.loaded)
 
     def _add_self(self, by: _Object, name: bytes) -> None:
         if self._self is None:
