@@ -12,7 +12,7 @@ from typing import Any
 
 from pants.backend.python.target_types import EntryPoint
 from pants.backend.python.util_rules.interpreter_constraints import InterpreterConstraints
-from pants.backend.python.util_rules.pex import PexRequest, VenvPex, VenvPexProcess
+from pants.backend.python.util_rules.pex import PexLayout, PexRequest, VenvPex, VenvPexProcess
 from pants.backend.python.util_rules.pex_environment import PythonExecutable
 from pants.backend.python.util_rules.pex_requirements import EntireLockfile, Lockfile
 from pants.engine.fs import CreateDigest, Digest, FileContent
@@ -116,6 +116,9 @@ async def set_up_bundler(python: PythonExecutable | None) -> Bundler:
         PexRequest(
             output_filename="minimg_bundler.pex",
             internal_only=True,
+            # One file: every process has the tool in its sandbox, where a large file is linked and
+            # the many small ones of another layout are written.
+            layout=PexLayout.ZIPAPP,
             requirements=EntireLockfile(_LOCK),
             python=python,
             # Given with the request: a user's own constraints say nothing about this tool.
