@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+from typing import Any
 
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 
@@ -25,9 +26,23 @@ _COMMANDS = {
 }
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Of a fixed width: asking the terminal imports six modules, on each start."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=100)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Of the commands too, as argparse makes their parsers of the same class."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Formatter, **options)
+
+
 def parser(arguments: list[str]) -> argparse.ArgumentParser:
     """Knows the command that `arguments` name, or all of them when they name none."""
-    out = argparse.ArgumentParser(prog="bundler", description=__doc__)
+    out = _Parser(prog="bundler", description=__doc__)
     commands = out.add_subparsers(dest="command", required=True)
     wanted = next((_COMMANDS[word] for word in arguments[:1] if word in _COMMANDS), None)
     for name in [wanted] if wanted else dict.fromkeys(_COMMANDS.values()):

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 ET_EXEC, ET_DYN = 2, 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
@@ -35,8 +34,7 @@ class ElfError(Exception):
     """The file is not an ELF file that a loader could read; the message says why."""
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     kind: int
     flags: int
     offset: int
@@ -46,8 +44,7 @@ class Segment:
     align: int
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The file header. `elfclass` is 32 or 64, `endian` "little" or "big"; `ident` 16 bytes."""
 
     ident: bytes
@@ -66,8 +63,7 @@ class Header:
         return self.ident[7]
 
 
-@dataclass(frozen=True)
-class Elf:
+class Elf(NamedTuple):
     """`needed` holds (tag, name) in the order of the dynamic section: NEEDED, AUXILIARY, FILTER.
 
     `interp`, `soname`, `rpath` and `runpath` are None where absent; an empty one is b"".
@@ -79,13 +75,13 @@ class Elf:
     segments: tuple[Segment, ...]
     interp: bytes | None
     dynamic: bool
+    tags: dict[int, int]
     needed: tuple[tuple[int, bytes], ...] = ()
     soname: bytes | None = None
     rpath: bytes | None = None
     runpath: bytes | None = None
     flags_1: int = 0
     interp_error: str | None = None
-    tags: dict[int, int] = field(default_factory=dict, compare=False)
 
     @property
     def machine(self) -> int:
@@ -214,7 +210,7 @@ class Reader:
             if segment.kind == PT_DYNAMIC and segment.filesz:
                 dynamic = segment
         if dynamic is None:
-            return Elf(self.header, self.segments, interp, dynamic=False, interp_error=interp_error)
+            return Elf(self.header, self.segments, interp, False, {}, interp_error=interp_error)
         needed: list[tuple[int, int]] = []
         tags: dict[int, int] = {}
         for tag, value in self._entries(dynamic):

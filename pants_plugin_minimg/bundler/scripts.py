@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroot import Sysroot, Walk
@@ -16,8 +16,7 @@ _MAX_NESTED = 5
 _BLANK = b" \t"
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A program that is started on the way: `path` as named (absolute), `named_by` "#!" or "env"
     (found in PATH, or a path that was given to `env`)."""
 

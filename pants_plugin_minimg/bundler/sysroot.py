@@ -10,8 +10,7 @@ import abc
 import errno
 import os
 import stat as stat_module
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.text import text
@@ -22,8 +21,7 @@ MAX_LINKS = 40
 _PATH_MAX, _NAME_MAX = 4096, 255
 
 
-@dataclass(frozen=True)
-class Stat:
+class Stat(NamedTuple):
     """What a file is. `kind` is "file", "dir", "link" or "other"; `size` is in bytes."""
 
     kind: str
@@ -37,8 +35,7 @@ class Stat:
     ctime_ns: int
 
 
-@dataclass(frozen=True)
-class Walk:
+class Walk(NamedTuple):
     """Where a path leads.
 
     `real` is the canonical path, or with an error the one that could not be passed. `links` holds
@@ -289,8 +286,7 @@ def _reason(err: Exception) -> str:
     return str(err)
 
 
-@dataclass(frozen=True)
-class _Node:
+class _Node(NamedTuple):
     stat: Stat
     source: bytes = b""  # the file on disk, or the link's text
 

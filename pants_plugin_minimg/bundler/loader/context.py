@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from pants_plugin_minimg.bundler import elf, elf_symbols
+from pants_plugin_minimg.bundler import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader.ldcache import Cache, parse
 from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot
@@ -14,8 +14,7 @@ from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot
 _MAX_LOADER, _MAX_CACHE = 1 << 24, 1 << 26
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """A file that was opened: its first bytes, and what a loader reads of it or why it cannot."""
 
     raw: bytes
@@ -23,8 +22,7 @@ class File:
     error: str
 
 
-@dataclass(frozen=True)
-class LoaderFacts:
+class LoaderFacts(NamedTuple):
     """Read from a glibc loader's binary: its directories (each with a slash at its end), its
     version and its SONAME. The version is (0, 0) and the SONAME None where they were not found."""
 
@@ -72,6 +70,8 @@ class Context:
     def _read_symbols(
         self, real: bytes, names: tuple[bytes, ...], defined: bool
     ) -> frozenset[bytes]:
+        from pants_plugin_minimg.bundler import elf_symbols
+
         found = self.file(real)
         if found is None or found.elf is None:
             return frozenset()

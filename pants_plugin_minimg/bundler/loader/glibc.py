@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from pants_plugin_minimg.bundler.elf import DF_1_NOOPEN, DT_AUXILIARY, DT_NEEDED
 from pants_plugin_minimg.bundler.loader.accept import mappable
@@ -24,13 +23,15 @@ from pants_plugin_minimg.bundler.text import text
 PRELOAD = b"/etc/ld.so.preload"
 
 
-@dataclass(eq=False)
 class _Node:
     """An element of the list that dl-deps.c builds."""
 
-    item: Object
-    done: bool
-    next: _Node | None = None
+    __slots__ = ("item", "done", "next")
+
+    def __init__(self, item: Object, done: bool, following: _Node | None = None) -> None:
+        self.item = item
+        self.done = done
+        self.next = following
 
 
 class Resolution:
@@ -299,4 +300,4 @@ class Resolution:
     def _first_asked(self, name: bytes, by: Object) -> None:
         if not self._rtld_asked and self.rtld.loaded is not None:
             self._rtld_asked = True
-            self.rtld.loaded = replace(self.rtld.loaded, name=name, by=by.who)
+            self.rtld.loaded = self.rtld.loaded._replace(name=name, by=by.who)

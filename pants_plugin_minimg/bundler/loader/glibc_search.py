@@ -6,7 +6,6 @@ Optimised variants (glibc-hwcaps) are left out: an image must run on the baselin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler.elf import DF_1_NODEFLIB, Elf
 from pants_plugin_minimg.bundler.loader.accept import SKIP, verify
@@ -21,17 +20,29 @@ from pants_plugin_minimg.bundler.text import text
 CACHE = b"/etc/ld.so.cache"
 
 
-@dataclass(eq=False)
 class Object:
-    """A link map. `loader` is the object that first pulled it in."""
+    """A link map. `loader` is the object that first pulled it in; `elf` is None for the loader
+    itself, which asks for nothing, `loaded` for the program; `who` is how messages and `by` name
+    it."""
 
-    path: bytes
-    elf: Elf | None  # None: the loader itself, which asks for nothing
-    loader: Object | None
-    origin: bytes | None
-    loaded: Loaded | None  # None: the program
-    who: bytes  # how messages and `by` name it
-    paths: dict[str, list[bytes]] = field(default_factory=dict)
+    __slots__ = ("path", "elf", "loader", "origin", "loaded", "who", "paths")
+
+    def __init__(
+        self,
+        path: bytes,
+        elf: Elf | None,
+        loader: Object | None,
+        origin: bytes | None,
+        loaded: Loaded | None,
+        who: bytes,
+    ) -> None:
+        self.path = path
+        self.elf = elf
+        self.loader = loader
+        self.origin = origin
+        self.loaded = loaded
+        self.who = who
+        self.paths: dict[str, list[bytes]] = {}
 
 
 class Fatal(Exception):

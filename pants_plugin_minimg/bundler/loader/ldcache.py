@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pants_plugin_minimg.bundler.elf import (
     EF_ARM_HARD_FLOAT,
@@ -26,8 +26,7 @@ _MAX_NAME = 4096
 _LEADING_ZEROS = re.compile(rb"(?<![0-9])0+(?=[0-9])")
 
 
-@dataclass(frozen=True)
-class Cache:
+class Cache(NamedTuple):
     """Name -> [(flags, path)] in the file's order, without the entries for better processors.
 
     Names are as the loader compares them: see `compared`.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pants_plugin_minimg.bundler.elf import Elf
 from pants_plugin_minimg.bundler.sysroot import Walk
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What is outside of the files: two environment variables, and whether the loader's own list of
     libraries to preload counts."""
 
@@ -19,8 +17,7 @@ class Settings:
     preload_file: bool = True
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A library as the loader has it.
 
     `name` is what it was first asked for by, `path` what the loader calls it, `by` the path of who
@@ -35,8 +32,7 @@ class Loaded:
     via: str
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(NamedTuple):
     """A library that was not found; `searched` are the folders tried, in order."""
 
     name: bytes
@@ -44,8 +40,7 @@ class Missing:
     searched: tuple[bytes, ...]
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """A file that was found and that the loader stops at."""
 
     path: bytes
@@ -53,8 +48,7 @@ class Refused:
     reason: str
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(NamedTuple):
     """What an object opens at run time, as by dlopen: the first of `names` that is found.
 
     `by` is the object's path as the loader has it, None for the program; `reason` says who tells.
@@ -81,7 +75,6 @@ class Opener(Protocol):
         """
 
 
-@dataclass
 class Closure:
     """`loaded` in the loader's order, without the program and the vdso.
 
@@ -94,20 +87,21 @@ class Closure:
     by its path, for which reason. `opener` goes on with the same program start.
     """
 
-    program: bytes
-    walk: Walk
-    elf: Elf
-    interpreter: bytes | None = None
-    interp_walk: Walk | None = None
-    loaded: list[Loaded] = field(default_factory=list)
-    missing: list[Missing] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    twins: list[Loaded] = field(default_factory=list)
-    libgcc: bytes | None = None
-    opened: list[Opening] = field(default_factory=list)
-    told: dict[bytes, str] = field(default_factory=dict)
-    opener: Opener | None = field(default=None, compare=False, repr=False)
+    def __init__(self, program: bytes, walk: Walk, elf: Elf) -> None:
+        self.program = program
+        self.walk = walk
+        self.elf = elf
+        self.interpreter: bytes | None = None
+        self.interp_walk: Walk | None = None
+        self.loaded: list[Loaded] = []
+        self.missing: list[Missing] = []
+        self.refused: list[Refused] = []
+        self.warnings: list[str] = []
+        self.twins: list[Loaded] = []
+        self.libgcc: bytes | None = None
+        self.opened: list[Opening] = []
+        self.told: dict[bytes, str] = {}
+        self.opener: Opener | None = None
 
     def load(self, item: Loaded) -> None:
         """Adds a library; the loader itself only where there is one, else nothing starts at all."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.elf import DT_NEEDED, ET_DYN, ET_EXEC, Elf, Header
 from pants_plugin_minimg.bundler.loader.context import Context, file_id
@@ -22,16 +21,26 @@ _OF_LIBC = (b"__libc_start_main", b"stdin")
 _SKIPPED = ("ENOENT", "ENOTDIR", "EACCES", "ENAMETOOLONG")
 
 
-@dataclass(eq=False)
 class _Object:
-    path: bytes
-    elf: Elf | None
-    loader: _Object | None
-    loaded: Loaded | None
-    who: bytes
-    short: bytes | None
-    origin: bytes = b""
-    rpath: bytes | None = None
+    __slots__ = ("path", "elf", "loader", "loaded", "who", "short", "origin", "rpath")
+
+    def __init__(
+        self,
+        path: bytes,
+        elf: Elf | None,
+        loader: _Object | None,
+        loaded: Loaded | None,
+        who: bytes,
+        short: bytes | None,
+    ) -> None:
+        self.path = path
+        self.elf = elf
+        self.loader = loader
+        self.loaded = loaded
+        self.who = who
+        self.short = short
+        self.origin = b""
+        self.rpath: bytes | None = None
 
 
 class _Stop(Exception):

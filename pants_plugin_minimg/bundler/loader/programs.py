@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from pants_plugin_minimg.bundler import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.loader import glibc, musl
 from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts, context
 from pants_plugin_minimg.bundler.loader.model import Closure, Opener, Opening, Settings
 from pants_plugin_minimg.bundler.loader.platforms import default_directories, default_loaders
@@ -83,13 +82,18 @@ def resolve(
     if closure.interpreter is None:
         return closure
     settings = Settings(ld_library_path, ld_preload, preload)
+    # Only the rules that count are imported: `closure` of one program is mostly its start.
     if closure.is_musl:
+        from pants_plugin_minimg.bundler.loader import musl
+
         run_musl = musl.Resolution(shared, closure, settings)
         run_musl.run()
         for name in extra:
             run_musl.open(name)
         _open_more(closure, run_musl, implicit, opened)
         return closure
+    from pants_plugin_minimg.bundler.loader import glibc
+
     run = glibc.Resolution(shared, closure, _facts(shared, closure), settings)
     run.run()
     for name in extra:
