@@ -27,9 +27,11 @@ PAGE = REPOSITORY / "docs" / "benchmarks-closure.md"
 FOLDER = "/usr/bin"
 ONE = "/usr/bin/git"
 LOADER = os.fsdecode(GLIBC)
+NAMES = ("ours", "traced", "ldd", "lddtree", "lddtree, one call")
 #: Libraries of a generated chain, of which each needs the next, and of a star around one program.
 GROWTH = (2_500, 5_000, 10_000)
 
+_LDD = 'for file; do ldd "$file"; done >/dev/null 2>&1; true'
 _TRACE = 'for file; do LD_TRACE_LOADED_OBJECTS=1 "$LOADER" "$file"; done >/dev/null 2>&1; true'
 _LDDTREE = 'for file; do "$LDDTREE" -l "$file"; done >/dev/null 2>&1; true'
 _ALL = '"$LDDTREE" -l "$@" >/dev/null 2>&1; true'
@@ -77,7 +79,7 @@ class Job:
         self.options, self.scratch = options, scratch
         self.load = os.getloadavg()[0]
         self.lddtree = shutil.which(options.lddtree)
-        self.times = {name: Times() for name in ("ours", "traced", "lddtree", "lddtree, one call")}
+        self.times = {name: Times() for name in NAMES}
         self.start, self.empty = Times(), Times()
         self.growth = Growth()
         self.peak = 0
@@ -105,6 +107,7 @@ class Job:
             jobs: list[tuple[Times, Callable[[], float]]] = [
                 (self.times["ours"], partial(self._ours, ["--json", *self.files])),
                 (self.times["traced"], partial(self._shell, _TRACE)),
+                (self.times["ldd"], partial(self._shell, _LDD)),
                 (self.start, partial(self._ours, [ONE])),
                 (self.empty, self._empty),
             ]
@@ -114,7 +117,9 @@ class Job:
             for name, grown in (("chain", self.growth.chain), ("star", self.growth.star)):
                 for count in GROWTH:
                     root = self.scratch / f"{name}{count}"
-                    jobs.append((grown[count], partial(self._ours, [f"--root={root}", "/main"])))
+                    jobs.append(
+                        (grown[count], partial(self._ours, ["--json", f"--root={root}", "/main"]))
+                    )
             order.shuffle(jobs)
             command.say(f"round {number + 1}")
             for times, job in jobs:
@@ -181,6 +186,7 @@ class Job:
         shown = {
             "ours": "`closure --json`, all files in one call",
             "traced": "`LD_TRACE_LOADED_OBJECTS=1 ld.so FILE`, a call a file",
+            "ldd": "`ldd FILE`, a call a file",
             "lddtree": "`lddtree -l FILE`, a call a file",
             "lddtree, one call": "`lddtree -l FILE…`, all files in one call",
         }
@@ -230,9 +236,10 @@ def _ms(times: Times) -> str:
 
 def _generate(root: Path, count: int, needs: Callable[[int], list[int]]) -> None:
     """A root with `main`, which needs the first library or, where they need none, all of them."""
-    folder = root / "lib64"
+    folder, loader = root / "lib", root / LOADER.lstrip("/")
     folder.mkdir(parents=True)
-    shutil.copyfile(LOADER, root / LOADER.lstrip("/"))
+    loader.parent.mkdir()
+    shutil.copyfile(LOADER, loader)
     chained = bool(needs(0))
     for index in range(count):
         needed = [_name(other) for other in needs(index) if other < count]
@@ -240,7 +247,7 @@ def _generate(root: Path, count: int, needs: Callable[[int], list[int]]) -> None
         (folder / os.fsdecode(_name(index))).write_bytes(content)
     first = [_name(index) for index in range(1 if chained else count)]
     main = root / "main"
-    main.write_bytes(build(Spec(needed=first, interp=GLIBC, runpath=b"/lib64")))
+    main.write_bytes(build(Spec(needed=first, interp=GLIBC)))
     main.chmod(0o755)
 
 

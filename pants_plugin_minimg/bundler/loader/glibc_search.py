@@ -6,6 +6,7 @@ Optimised variants (glibc-hwcaps) are left out: an image must run on the baselin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from pants_plugin_minimg.bundler.elf import DF_1_NODEFLIB, Elf
 from pants_plugin_minimg.bundler.loader.accept import SKIP, verify
@@ -20,12 +21,22 @@ from pants_plugin_minimg.bundler.text import text
 CACHE = b"/etc/ld.so.cache"
 
 
+class _Chain(NamedTuple):
+    """The directories of one RPATH, and those of the objects above."""
+
+    directories: list[bytes]
+    above: _Chain | None
+
+
 class Object:
     """A link map. `loader` is the object that first pulled it in; `elf` is None for the loader
     itself, which asks for nothing, `loaded` for the program; `who` is how messages and `by` name
     it."""
 
-    __slots__ = ("path", "elf", "loader", "origin", "loaded", "who", "paths")
+    __slots__ = (
+        *("path", "elf", "loader", "origin", "loaded", "who"),
+        *("paths", "rpaths", "has_rpaths"),
+    )
 
     def __init__(
         self,
@@ -43,6 +54,8 @@ class Object:
         self.loaded = loaded
         self.who = who
         self.paths: dict[str, list[bytes]] = {}
+        self.rpaths: _Chain | None = None
+        self.has_rpaths = False
 
 
 class Fatal(Exception):
@@ -106,16 +119,33 @@ class Search:
 
     def _lists(self, by: Object) -> Iterator[tuple[Sequence[bytes], str]]:
         if by.elf is None or by.elf.runpath is None:
-            above: Object | None = by
-            met_main = False
-            while above is not None:
-                met_main = met_main or above is self.main
-                yield self._run_paths(above, "rpath"), "rpath"
-                above = above.loader
-            if not met_main and self.main.elf is not None and self.closure.elf.interp is not None:
+            chain = self._rpaths(by)
+            while chain is not None:
+                yield chain.directories, "rpath"
+                chain = chain.above
+            if by.loader is None and by is not self.main and self.closure.elf.interp is not None:
                 yield self._run_paths(self.main, "rpath"), "rpath"
         yield self._library_path, "ld_library_path"
         yield self._run_paths(by, "runpath"), "runpath"
+
+    def _rpaths(self, by: Object) -> _Chain | None:
+        """The lists of `by`, of who loaded it, and so on, without the empty ones.
+
+        Each object keeps its own, so that a long chain of libraries takes no look at all of it for
+        each of them.
+        """
+        unknown: list[Object] = []
+        item: Object | None = by
+        while item is not None and not item.has_rpaths:
+            unknown.append(item)
+            item = item.loader
+        chain = None if item is None else item.rpaths
+        for below in reversed(unknown):
+            own = self._run_paths(below, "rpath")
+            if own:
+                chain = _Chain(own, chain)
+            below.rpaths, below.has_rpaths = chain, True
+        return chain
 
     def _run_paths(self, item: Object, which: str) -> list[bytes]:
         known = item.paths.get(which)

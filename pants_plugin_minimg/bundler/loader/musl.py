@@ -22,7 +22,9 @@ _SKIPPED = ("ENOENT", "ENOTDIR", "EACCES", "ENAMETOOLONG")
 
 
 class _Object:
-    __slots__ = ("path", "elf", "loader", "loaded", "who", "short", "origin", "rpath")
+    """`searching` is the nearest that has a search path: itself, or of those who loaded it."""
+
+    __slots__ = ("path", "elf", "loader", "loaded", "who", "short", "origin", "rpath", "searching")
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class _Object:
         self.short = short
         self.origin = b""
         self.rpath: bytes | None = None
+        self.searching: _Object | None = None
 
 
 class _Stop(Exception):
@@ -75,6 +78,8 @@ class Resolution:
             self.closure.warn(f"{text(item.who)}: musl ignores the whole of its {text(raw)}")
             raw = None
         item.rpath = None if raw is None else _ORIGIN.sub(lambda _: item.origin, raw)
+        above = None if item.loader is None else item.loader.searching
+        item.searching = above if item.rpath is None else item
 
     def _system_path(self) -> bytes:
         """The path file, found from the text of PT_INTERP; "" when it is there and unreadable."""
@@ -221,12 +226,11 @@ class Resolution:
 
     def _lists(self, by: _Object) -> Iterator[tuple[bytes, str]]:
         yield self.settings.ld_library_path, "ld_library_path"
-        above: _Object | None = by
-        while above is not None:
-            if above.rpath is not None:
-                runpath = above.elf is not None and above.elf.runpath is not None
-                yield above.rpath, "runpath" if runpath else "rpath"
-            above = above.loader
+        above = by.searching
+        while above is not None and above.rpath is not None:
+            runpath = above.elf is not None and above.elf.runpath is not None
+            yield above.rpath, "runpath" if runpath else "rpath"
+            above = None if above.loader is None else above.loader.searching
         yield self._system, "system"
 
     def _in(self, raw: bytes, name: bytes, searched: list[bytes]) -> tuple[bytes, Walk] | None:
