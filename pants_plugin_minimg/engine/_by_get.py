@@ -29,7 +29,7 @@ from pants.engine.fs import (
     PathGlobs,
 )
 from pants.engine.process import FallibleProcessResult
-from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.rules import Get, MultiGet, _uncacheable_rule, collect_rules, rule
 from pants.engine.target import (
     FieldSetsPerTarget,
     FieldSetsPerTargetRequest,
@@ -39,6 +39,7 @@ from pants.engine.target import (
     Targets,
 )
 
+from pants_plugin_minimg.engine._downloads import Attempt, Attempted
 from pants_plugin_minimg.engine._search_path import StandardSearchPath
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "EnvironmentsSubsystem",
     "StandardSearchPath",
     "add_prefixes",
+    "attempt_downloads",
     "build_packages",
     "create_digests",
     "create_venv",
@@ -104,6 +106,11 @@ async def download_all(files: Sequence[DownloadFile]) -> tuple[Digest, ...]:
     return await MultiGet(Get(Digest, DownloadFile, file) for file in files)
 
 
+async def attempt_downloads(files: Sequence[DownloadFile]) -> tuple[Attempted, ...]:
+    """How each ended; side by side, and again in each run of Pants."""
+    return await MultiGet(Get(Attempted, Attempt(file)) for file in files)
+
+
 async def environment_variables(names: Sequence[str]) -> EnvironmentVars:
     return await Get(EnvironmentVars, EnvironmentVarsRequest(names))
 
@@ -131,6 +138,16 @@ async def hydrate_all(requests: Sequence[HydrateSourcesRequest]) -> tuple[Hydrat
 
 async def find_program(request: BinaryPathRequest) -> BinaryPaths:
     return await Get(BinaryPaths, BinaryPathRequest, request)
+
+
+# Uncacheable: what failed in one run may do in the next.
+@_uncacheable_rule
+async def attempt_download(attempt: Attempt) -> Attempted:
+    try:
+        await Get(Digest, DownloadFile, attempt.file)
+    except Exception as error:
+        return Attempted(" ".join(str(error).split()))
+    return Attempted(None)
 
 
 @rule

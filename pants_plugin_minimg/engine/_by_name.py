@@ -53,7 +53,13 @@ from pants.engine.intrinsics import (
     path_globs_to_digest,
 )
 from pants.engine.process import FallibleProcessResult
-from pants.engine.rules import collect_rules, concurrently, implicitly, rule
+from pants.engine.rules import (
+    _uncacheable_rule,
+    collect_rules,
+    concurrently,
+    implicitly,
+    rule,
+)
 from pants.engine.target import (
     FieldSetsPerTarget,
     FieldSetsPerTargetRequest,
@@ -63,6 +69,7 @@ from pants.engine.target import (
     Targets,
 )
 
+from pants_plugin_minimg.engine._downloads import Attempt, Attempted
 from pants_plugin_minimg.engine._search_path import StandardSearchPath
 
 __all__ = [
@@ -71,6 +78,7 @@ __all__ = [
     "EnvironmentsSubsystem",
     "StandardSearchPath",
     "add_prefixes",
+    "attempt_downloads",
     "build_packages",
     "create_digests",
     "create_venv",
@@ -128,6 +136,11 @@ async def download_all(files: Sequence[DownloadFile]) -> tuple[Digest, ...]:
     return await concurrently(download_file(file, **implicitly()) for file in files)
 
 
+async def attempt_downloads(files: Sequence[DownloadFile]) -> tuple[Attempted, ...]:
+    """How each ended; side by side, and again in each run of Pants."""
+    return await concurrently(attempt_download(Attempt(file)) for file in files)
+
+
 async def environment_variables(names: Sequence[str]) -> EnvironmentVars:
     return await environment_vars_subset(EnvironmentVarsRequest(names), **implicitly())
 
@@ -158,6 +171,16 @@ async def hydrate_all(requests: Sequence[HydrateSourcesRequest]) -> tuple[Hydrat
 
 async def find_program(request: BinaryPathRequest) -> BinaryPaths:
     return await find_binary(request, **implicitly())
+
+
+# Uncacheable: what failed in one run may do in the next.
+@_uncacheable_rule
+async def attempt_download(attempt: Attempt) -> Attempted:
+    try:
+        await download_file(attempt.file, **implicitly())
+    except Exception as error:
+        return Attempted(" ".join(str(error).split()))
+    return Attempted(None)
 
 
 @rule

@@ -143,31 +143,37 @@ async def fetch(packages: Sequence[Locked], address: str, command: str) -> None:
         )
     except Exception:
         # One of them failed and does not say which. Those that did not are not fetched again.
-        await _fetch_one_by_one(packages, address, command)
+        await _fetch_from_any(packages, address, command)
 
 
-async def _fetch_one_by_one(packages: Sequence[Locked], address: str, command: str) -> None:
-    problems = []
-    for package in packages:
-        failures = []
-        for url in package.urls:
-            try:
-                await engine.download_all([DownloadFile(url, package.digest)])
-                break
-            except Exception as error:
-                failures.append(" ".join(str(error).split()))
-        else:
-            problems.append(
-                MinimgError(
-                    "MINIMG-E024",
-                    address,
-                    f"no mirror has {package.path}: {'; '.join(failures)}",
-                    f"If it has left the archive, write the lock again by `{command}`, or add a "
-                    "mirror that keeps every version to `[minimg-debian].mirrors`.",
-                )
-            )
-    if problems:
-        raise BundlerError(str(Problems(problems)))
+async def _fetch_from_any(packages: Sequence[Locked], address: str, command: str) -> None:
+    """Mirror after mirror, each for all packages that the ones before it did not have."""
+    failures: dict[Locked, list[str]] = {package: [] for package in packages}
+    left = list(packages)
+    for number in range(max(len(package.urls) for package in packages)):
+        asked = [package for package in left if number < len(package.urls)]
+        ended = await engine.attempt_downloads(
+            [DownloadFile(package.urls[number], package.digest) for package in asked]
+        )
+        for package, attempted in zip(asked, ended):
+            if attempted.failure is None:
+                left.remove(package)
+            else:
+                failures[package].append(attempted.failure)
+    if left:
+        raise BundlerError(
+            str(Problems([_no_mirror(p, failures[p], address, command) for p in left]))
+        )
+
+
+def _no_mirror(package: Locked, failures: Sequence[str], address: str, command: str) -> MinimgError:
+    return MinimgError(
+        "MINIMG-E024",
+        address,
+        f"no mirror has {package.path}: {'; '.join(failures)}",
+        f"If it has left the archive, write the lock again by `{command}`, or add a mirror that "
+        "keeps every version to `[minimg-debian].mirrors`.",
+    )
 
 
 async def unpack(bundler: Bundler, packages: Sequence[Locked]) -> Packages:

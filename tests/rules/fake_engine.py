@@ -29,6 +29,7 @@ from pants.engine.process import FallibleProcessResult
 from pants.engine.target import HydratedSources, HydrateSourcesRequest, Target, Targets
 
 from pants_plugin_minimg import engine
+from pants_plugin_minimg.engine._downloads import Attempted
 from pants_plugin_minimg.subsystems.bundler import Bundler
 from pants_plugin_minimg.util_rules import executables
 
@@ -196,6 +197,17 @@ class FakeEngine:
         self.downloads.append(tuple(file.url for file in files))
         return tuple(self._download(file) for file in files)
 
+    async def attempt_downloads(self, files: Sequence[DownloadFile]) -> tuple[Attempted, ...]:
+        self.downloads.append(tuple(file.url for file in files))
+        return tuple(self._attempt(file) for file in files)
+
+    def _attempt(self, file: DownloadFile) -> Attempted:
+        try:
+            self._download(file)
+        except Exception as error:
+            return Attempted(" ".join(str(error).split()))
+        return Attempted(None)
+
     def _download(self, file: DownloadFile) -> Digest:
         content = self.served.get(file.url)
         if content is None:
@@ -238,6 +250,7 @@ class FakeEngine:
 
 _CALLS = (
     "add_prefixes",
+    "attempt_downloads",
     "build_packages",
     "create_digests",
     "create_venv",

@@ -210,10 +210,21 @@ def test_what_a_mirror_lacks_comes_from_the_next(monkeypatch: pytest.MonkeyPatch
     }
     fake = fetch(monkeypatch, [locked("git", A, B), locked("libc6", A, B)], served)
     assert fake.downloads[1:] == [
-        (f"{A}/pool/git_1.0.deb",),
-        (f"{A}/pool/libc6_1.0.deb",),
+        (f"{A}/pool/git_1.0.deb", f"{A}/pool/libc6_1.0.deb"),
         (f"{B}/pool/libc6_1.0.deb",),
     ]
+
+
+def test_a_dead_mirror_is_asked_once_for_all_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("git", "libc6", "zlib1g")
+    served = debian_lock.served(*map(debian_lock.package, names), base=B)
+    fake = fetch(monkeypatch, [locked(name, A, B) for name in names], served)
+    assert [{url.partition("/pool")[0] for url in urls} for urls in fake.downloads] == [
+        {A},
+        {A},
+        {B},
+    ]
+    assert all(len(urls) == len(names) for urls in fake.downloads)
 
 
 def test_a_mirror_with_other_bytes_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
