@@ -6,13 +6,15 @@ one distribution to the next, and another compressor means another digest.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from typing import TYPE_CHECKING
 
 import deflate
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 #: What is compressed at a time, in bytes. The output depends on it.
 PIECE = 4 << 20
@@ -73,9 +75,7 @@ class Gzip:
             if self._first is None:
                 self._first = piece
                 return
-            self._pool = ProcessPoolExecutor(
-                self._workers, mp_context=multiprocessing.get_context("fork")
-            )
+            self._pool = _pool(self._workers)
             self._submit(self._pool, self._first)
         self._submit(self._pool, piece)
 
@@ -95,6 +95,14 @@ class Gzip:
     def _pass(self, data: bytes) -> None:
         for sink in self._sinks:
             sink(data)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # Their import takes as long as compressing a small layer.
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
 
 
 def _member(piece: bytes) -> bytes:
