@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -25,14 +26,17 @@ def peak() -> int:
 
 
 def command(request: dict[str, Any]) -> dict[str, Any]:
-    """Runs the bundler's command line `arguments`."""
+    """Runs the bundler's command line `arguments`; `child_peak` is the most of one process that it
+    started."""
     from pants_plugin_minimg.bundler import __main__
 
     began = time.perf_counter()
     status = __main__.main(request["arguments"])
     if status != 0:
         raise SystemExit(status)
-    return {"inside": time.perf_counter() - began, "peak": peak()}
+    inside = time.perf_counter() - began
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return {"inside": inside, "peak": peak(), "child_peak": child}
 
 
 def closure(request: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import textwrap
 from dataclasses import dataclass, field
@@ -101,6 +102,13 @@ class Repository:
             stdin=subprocess.DEVNULL,
         )
         return Run(done.returncode, done.stdout, done.stderr)
+
+    def stop_daemon(self) -> None:
+        for file in self.root.glob(".pids/**/pantsd/pid"):
+            try:
+                os.kill(int(file.read_text()), signal.SIGTERM)
+            except (OSError, ValueError):
+                continue
 
     def dist(self, path: str) -> Path:
         return self.root / "dist" / path

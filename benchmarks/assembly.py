@@ -1,0 +1,233 @@
+"""From a plan to the tar that engines load, beside sha256 and gzip of the same bytes alone.
+
+Run from the repository's root: `python3 -m benchmarks.assembly --help`; see README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import command, measure
+from benchmarks.machine import describe
+from benchmarks.measure import Times
+from benchmarks.ours import CannotMeasure, static_program
+from benchmarks.report import aim_line, table_line
+from benchmarks.sysroot_tool import Tool
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGE = REPOSITORY / "docs" / "benchmarks-assembly.md"
+#: Where the content comes from: programs and libraries, as images have them.
+FOLDERS = ("/usr/bin", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib")
+IMAGE: dict[str, Any] = {
+    "version": 1,
+    "artifact": "image.tar",
+    "names": [
+        {
+            "name": "benchmark:latest",
+            "repository": "benchmark",
+            "tag": "latest",
+            "template": "latest",
+        }
+    ],
+    "config": {
+        **{"entrypoint": ["/program"], "cmd": [], "env": {}, "user": "65532:65532", "labels": {}},
+        **{"ports": [], "volumes": [], "workdir": None, "stop_signal": None},
+    },
+}
+_LARGEST = 64 << 20  # one file must not be most of the image
+_GZIP = 'cat "$1"/* | gzip -6 | cat >/dev/null'
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python3 -m benchmarks.assembly", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--megabytes", type=int, default=200, help="of files in the image")
+    parser.add_argument(
+        "--python", help="one that has what the bundler imports (default: a new environment)"
+    )
+    parser.add_argument("--scratch", type=Path, help="where to work (default: a new folder)")
+    parser.add_argument("--date", help="the date to print; the clock is not asked")
+    parser.add_argument("--write", action="store_true", help=f"write docs/{PAGE.name}")
+    options = parser.parse_args(arguments)
+    if options.write and not options.date:
+        parser.error("--write needs --date")
+    if options.rounds < 1 or options.megabytes < 1:
+        parser.error("at least one round of one megabyte")
+    return options
+
+
+def lacking() -> list[str]:
+    return [name for name in ("sh", "cat", "gzip", "sha256sum") if shutil.which(name) is None]
+
+
+class Job:
+    """`sizes` are bytes: of the files, of the tar."""
+
+    def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
+        self.options, self.scratch = options, scratch
+        self.load = os.getloadavg()[0]
+        self.ours, self.floor = Times(), Times()
+        self.peaks: dict[str, int] = {}
+        self.sizes = (0, 0)
+
+    def prepare(self) -> None:
+        self.tool = Tool(REPOSITORY, self.scratch, self.options.python)
+        self.content = self.scratch / "content"
+        total = _fill(self.content, self.options.megabytes * 1_000_000)
+        program = self.scratch / "program" / "program"
+        program.parent.mkdir()
+        program.write_bytes(static_program(platform.machine()))
+        program.chmod(0o755)
+        request = {
+            "version": 1,
+            "address": "//benchmark:assembly",
+            "trees": [
+                _tree(program.parent, "program", "/"),
+                _tree(self.content, "file", "/content"),
+            ],
+            "entrypoint": ["/program"],
+        }
+        asked, self.plan = self.scratch / "request.json", self.scratch / "plan"
+        asked.write_text(json.dumps(request))
+        self.tool.call("plan", f"--request={asked}", f"--out={self.plan}")
+        (self.scratch / "image.json").write_text(json.dumps(IMAGE))
+        self.sizes = (total, 0)
+        self._ours()  # compiles, and fills the page cache
+
+    def run(self) -> None:
+        for number in range(self.options.rounds):
+            command.say(f"round {number + 1}")
+            for times, job in ((self.ours, self._ours), (self.floor, self._floor)):
+                times.add(job())
+
+    def stop(self) -> None:
+        pass
+
+    def _ours(self) -> float:
+        """Seconds of all processes, one after the other; a build runs layers side by side."""
+        out = self.scratch / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        layout = out / "layout"
+        layout.mkdir(parents=True)
+        steps = json.loads((self.plan / "steps.json").read_text())
+        seconds, layers = 0.0, []
+        for number, layer in enumerate(steps["layers"], 1):
+            folder = out / str(number)
+            seconds += self._step(
+                "layer",
+                f"--projection={self.plan / layer['projection']}",
+                f"--blobs={self.plan / 'blobs'}",
+                f"--out={folder}",
+            )
+            shutil.copytree(folder / "blobs", layout / "blobs", dirs_exist_ok=True)
+            layers.append(str(folder / "layer.json"))
+        seconds += self._step(
+            "image",
+            f"--request={self.scratch / 'image.json'}",
+            *("--layer", *layers),
+            f"--plan={self.plan / 'plan.json'}",
+            f"--layers={layout}",
+            f"--tar={out / 'image.tar'}",
+            f"--out={out / 'image'}",
+        )
+        self.sizes = (self.sizes[0], (out / "image.tar").stat().st_size)
+        return seconds
+
+    def _step(self, *arguments: str) -> float:
+        answer = self.tool.child("command", {"arguments": list(arguments)})
+        memory = answer["peak"] + (os.cpu_count() or 1) * answer["child_peak"]
+        self.peaks[arguments[0]] = max(memory, self.peaks.get(arguments[0], 0))
+        return float(answer["seconds"])
+
+    def _floor(self) -> float:
+        files = sorted(map(str, self.content.iterdir()))
+        return measure.run(["sha256sum", *files], self.scratch) + measure.run(
+            ["sh", "-c", _GZIP, "sh", str(self.content)], self.scratch
+        )
+
+    def page(self) -> str:
+        date = f" on {self.options.date}" if self.options.date else ""
+        ratio = measure.paired(self.ours, self.floor, lambda a, b: a / b) or 0.0
+        peak = max(self.peaks.values())
+        files, tar = self.sizes
+        ours, floor = self.ours.median or 0.0, self.floor.median or 0.0
+        rows = [
+            ("ours: every layer, then image and tar, one process after the other", ours),
+            ("floor: `sha256sum`, then `gzip -6`", floor),
+        ]
+        parts = [
+            "# Benchmarks of the assembly",
+            "Written by `python3 -m benchmarks.assembly`; benchmarks/README.md says how to run it.",
+            f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}. "
+            f"Rounds: {self.options.rounds}; figures are medians. {files / 1e6:.0f} MB of programs "
+            f"and libraries become a tar of {tar / 1e6:.0f} MB.",
+            "\n".join(
+                [
+                    table_line(["", "seconds", "MB/s"]),
+                    table_line(["---", "---:", "---:"]),
+                    *(
+                        table_line([name, f"{value:.2f}", f"{files / 1e6 / value:.0f}"])
+                        for name, value in rows
+                    ),
+                ]
+            ),
+            "Memory: " + ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in self._peaks()),
+            "## What we set ourselves",
+            "\n".join(
+                [
+                    table_line(["aim", "measured", ""]),
+                    table_line(["---", "---:", "---"]),
+                    aim_line("ours ÷ floor ≤ 2", f"{ratio:.2f}", ratio <= 2),
+                    aim_line("memory < 300 MB", f"{peak / 1e6:.0f} MB", peak < 300e6),
+                ]
+            ),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def _peaks(self) -> list[tuple[str, int]]:
+        return [
+            (f"`{name}` with all of its processes at most", size)
+            for name, size in self.peaks.items()
+        ]
+
+
+def _tree(root: Path, role: str, path: str) -> dict[str, Any]:
+    return {"root": str(root), "origin": "//benchmark", "role": role, "path": path}
+
+
+def _fill(folder: Path, size: int) -> int:
+    """Copies files of this machine until they have `size` bytes; how many they have."""
+    folder.mkdir()
+    total = 0
+    for top in FOLDERS:
+        if not os.path.isdir(top):
+            continue
+        for entry in sorted(os.scandir(top), key=lambda entry: entry.name):
+            if not entry.is_file(follow_symlinks=False) or entry.name in os.listdir(folder):
+                continue
+            length = entry.stat().st_size
+            if length > _LARGEST or entry.stat().st_mode & 0o7000:
+                continue
+            shutil.copyfile(entry.path, folder / entry.name)
+            total += length
+            if total >= size:
+                return total
+    raise CannotMeasure(f"this machine has not {size} bytes of programs and libraries")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    return command.run(options, lacking(), partial(Job, options), PAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
