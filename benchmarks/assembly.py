@@ -50,7 +50,9 @@ _GZIP = 'cat "$1"/* | gzip -6 | cat >/dev/null'
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m benchmarks.assembly", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--megabytes", type=int, default=200, help="of files in the image")
+    parser.add_argument(
+        "--megabytes", type=int, default=150, help="of files, before their libraries"
+    )
     parser.add_argument(
         "--python", help="one that has what the bundler imports (default: a new environment)"
     )
@@ -81,8 +83,8 @@ class Job:
 
     def prepare(self) -> None:
         self.tool = Tool(REPOSITORY, self.scratch, self.options.python)
-        self.content = self.scratch / "content"
-        total = _fill(self.content, self.options.megabytes * 1_000_000)
+        content = self.scratch / "content"
+        _fill(content, self.options.megabytes * 1_000_000)
         program = self.scratch / "program" / "program"
         program.parent.mkdir()
         program.write_bytes(static_program(platform.machine()))
@@ -92,7 +94,7 @@ class Job:
             "address": "//benchmark:assembly",
             "trees": [
                 _tree(program.parent, "program", "/"),
-                _tree(self.content, "file", "/content"),
+                _tree(content, "file", "/content"),
             ],
             "entrypoint": ["/program"],
         }
@@ -100,7 +102,9 @@ class Job:
         asked.write_text(json.dumps(request))
         self.tool.call("plan", f"--request={asked}", f"--out={self.plan}")
         (self.scratch / "image.json").write_text(json.dumps(IMAGE))
-        self.sizes = (total, 0)
+        # With the libraries that what was copied needs.
+        self.blobs = self.plan / "blobs"
+        self.sizes = (sum(blob.stat().st_size for blob in self.blobs.iterdir()), 0)
         self._ours()  # compiles, and fills the page cache
 
     def run(self) -> None:
@@ -125,7 +129,7 @@ class Job:
             seconds += self._step(
                 "layer",
                 f"--projection={self.plan / layer['projection']}",
-                f"--blobs={self.plan / 'blobs'}",
+                f"--blobs={self.blobs}",
                 f"--out={folder}",
             )
             shutil.copytree(folder / "blobs", layout / "blobs", dirs_exist_ok=True)
@@ -149,9 +153,9 @@ class Job:
         return float(answer["seconds"])
 
     def _floor(self) -> float:
-        files = sorted(map(str, self.content.iterdir()))
+        files = sorted(map(str, self.blobs.iterdir()))
         return measure.run(["sha256sum", *files], self.scratch) + measure.run(
-            ["sh", "-c", _GZIP, "sh", str(self.content)], self.scratch
+            ["sh", "-c", _GZIP, "sh", str(self.blobs)], self.scratch
         )
 
     def page(self) -> str:
@@ -169,7 +173,7 @@ class Job:
             "Written by `python3 -m benchmarks.assembly`; benchmarks/README.md says how to run it.",
             f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}. "
             f"Rounds: {self.options.rounds}; figures are medians. {files / 1e6:.0f} MB of programs "
-            f"and libraries become a tar of {tar / 1e6:.0f} MB.",
+            f"and libraries become an image of {tar / 1e6:.0f} MB.",
             "\n".join(
                 [
                     table_line(["", "seconds", "MB/s"]),
@@ -204,8 +208,8 @@ def _tree(root: Path, role: str, path: str) -> dict[str, Any]:
     return {"root": str(root), "origin": "//benchmark", "role": role, "path": path}
 
 
-def _fill(folder: Path, size: int) -> int:
-    """Copies files of this machine until they have `size` bytes; how many they have."""
+def _fill(folder: Path, size: int) -> None:
+    """Copies files of this machine until they have `size` bytes."""
     folder.mkdir()
     total = 0
     for top in FOLDERS:
@@ -220,7 +224,7 @@ def _fill(folder: Path, size: int) -> int:
             shutil.copyfile(entry.path, folder / entry.name)
             total += length
             if total >= size:
-                return total
+                return
     raise CannotMeasure(f"this machine has not {size} bytes of programs and libraries")
 
 
