@@ -186,20 +186,18 @@ class Reader:
         header = self.header
         if header.phnum == 0:
             return ()
-        layout = struct.Struct(self.order + ("IIQQQQQQ" if self.wide else "IIIIIIII"))
+        # Without p_paddr; of 64 bits the fields are in Segment's order.
+        layout = struct.Struct(self.order + ("IIQQ8xQQQ" if self.wide else "III4xIIII"))
         if header.phentsize != layout.size:
             raise ElfError(f"program headers of {header.phentsize} bytes each")
         raw = self.at(header.phoff, header.phnum * layout.size)
         if len(raw) < header.phnum * layout.size:
             raise ElfError("cut off in the program headers")
         if self.wide:
-            return tuple(
-                Segment(kind, flags, offset, vaddr, filesz, memsz, align)
-                for kind, flags, offset, vaddr, _, filesz, memsz, align in layout.iter_unpack(raw)
-            )
+            return tuple(map(Segment._make, layout.iter_unpack(raw)))
         return tuple(
             Segment(kind, flags, offset, vaddr, filesz, memsz, align)
-            for kind, offset, vaddr, _, filesz, memsz, flags, align in layout.iter_unpack(raw)
+            for kind, offset, vaddr, filesz, memsz, flags, align in layout.iter_unpack(raw)
         )
 
     def read(self) -> Elf:

@@ -36,6 +36,7 @@ class Context:
         self.sysroot = sysroot
         self.generation = sysroot.generation
         self._files: dict[bytes, File | None] = {}
+        self._verdicts: dict[tuple[bytes, int, int], dict[bytes, str | None]] = {}
         self._facts: dict[bytes, LoaderFacts] = {}
         self._texts: dict[bytes, bytes | None] = {}
         self._caches: dict[bytes, Cache | None] = {}
@@ -80,6 +81,12 @@ class Context:
                 return elf_symbols.symbols_among(file, found.elf, names, defined=defined)
         except (elf.ElfError, MinimgError):
             return frozenset()
+
+    def verdicts(self, wanted: elf.Header) -> dict[bytes, str | None]:
+        """What `accept.verify` says of files, by canonical path, for programs with such a header:
+        to be filled by who asks."""
+        key = (wanted.ident, wanted.machine, wanted.e_flags)
+        return self._verdicts.setdefault(key, {})
 
     def text(self, path: bytes) -> bytes | None:
         """A small file's bytes, through links; None where there is none."""

@@ -89,6 +89,7 @@ class Search:
         self.facts = facts
         self.main = main
         self.header = closure.elf.header
+        self._verdicts = context.verdicts(self.header)
         self._cache_flags = flags_for(self.header)
         self._library_path = self._split(ld_library_path, (b":", b";"), main)
 
@@ -229,7 +230,9 @@ class Search:
         if file is None:
             self.closure.warn(f"{text(path)} may not be read")
             return None, "EACCES"
-        reason = verify(file.raw, self.header)
+        if walk.real not in self._verdicts:
+            self._verdicts[walk.real] = verify(file.raw, self.header)
+        reason = self._verdicts[walk.real]
         if reason == SKIP:
             return None, "ENOENT"
         if reason is not None:
