@@ -219,6 +219,11 @@ class PresetsField(StringSequenceField, Checked):
         * `ca-certificates`: `/etc/ssl/certs/ca-certificates.crt`, the certificates that TLS trusts,
           of the sysroot's package of that name.
         * `passwd`: `/etc/passwd` and `/etc/group` with root, nobody, nonroot and the image's user.
+        * `tmp`: `/tmp`, which everybody may write to.
+        * `nsswitch`: `/etc/nsswitch.conf`, by which local files come before DNS.
+        * `tzdata`: all time zones, 3 MB, of the sysroot's package of that name. One that `env`
+          names in `TZ` comes by itself.
+        * `services`: `/etc/services` and `/etc/protocols`, of the sysroot's package netbase.
         * `c-utf8`: the locale C.UTF-8, which comes by itself where `env` names it.
         * `gconv`: the character sets of glibc's iconv, some 8 MB.
 

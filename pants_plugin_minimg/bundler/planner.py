@@ -13,15 +13,17 @@ from pants_plugin_minimg.bundler import (
     loader,
     placement,
     presets,
+    runtime,
     shipped,
     symbol_versions,
 )
 from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.closure import Options, Programs, Resolver
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.implicit import charsets, hints, nss
+from pants_plugin_minimg.bundler.implicit import charsets, hints, nss, sysroot_data
 from pants_plugin_minimg.bundler.implicit.openings import Wanted
 from pants_plugin_minimg.bundler.plan import FIRST_PARTY, Plan
+from pants_plugin_minimg.bundler.preset_names import NSSWITCH
 from pants_plugin_minimg.bundler.request import DEFAULT_PATH, Owned, Request
 from pants_plugin_minimg.bundler.sysroot import OverlaySysroot, Sysroot
 from pants_plugin_minimg.bundler.text import path_bytes, text
@@ -53,7 +55,7 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         _include(pattern, assembly, resolver)
     for path, owned in request.directories:
         _add_directory(path, owned, assembly)
-    _add_charsets(request, assembly, resolver)
+    _add_data(request, assembly, resolver)
     resolver.finish()
     presets.add(request.presets, request.user, assembly)
     _check_architecture(request, resolver.programs, assembly)
@@ -86,6 +88,8 @@ def _options(
 
 def _nsswitch(request: Request, placed: placement.Placement, assembly: Assembly) -> bytes | None:
     """The nsswitch.conf that the image will have, known before anything is collected."""
+    if NSSWITCH in request.presets:
+        return runtime.NAME_SERVICES
     sysroot = assembly.sysroot
     walk = sysroot.walk(nss.CONFIGURATION)
     if walk.stat is None or walk.stat.kind != "file" or assembly.excluded(walk.real):
@@ -208,7 +212,9 @@ def _add_directory(path: bytes, owned: Owned, assembly: Assembly) -> None:
     assembly.entries[real].layer = FIRST_PARTY
 
 
-def _add_charsets(request: Request, assembly: Assembly, resolver: Resolver) -> None:
+def _add_data(request: Request, assembly: Assembly, resolver: Resolver) -> None:
+    """What presets and the environment ask for, of the sysroot's own files."""
+    data = sysroot_data.find(request.presets, dict(request.env), assembly.sysroot)
     found = charsets.find(
         request.presets,
         dict(request.env),
@@ -216,9 +222,9 @@ def _add_charsets(request: Request, assembly: Assembly, resolver: Resolver) -> N
         assembly.sysroot,
         assembly.entries.__contains__,
     )
-    assembly.problems += found.problems
-    assembly.log += found.log
-    for path, reason in found.folders:
+    assembly.problems += data.problems + found.problems
+    assembly.log += data.log + found.log
+    for path, reason in data.paths + found.folders:
         _add_below(path, reason, assembly, resolver)
 
 

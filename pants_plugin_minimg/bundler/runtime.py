@@ -1,4 +1,4 @@
-"""What a program expects around it and no library names: certificates, and the users' names.
+"""What a program expects around it and no library names: certificates, users, /tmp.
 
 A preset is a set of generated entries, computed from the sysroot and the image's user alone.
 """
@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
-from pants_plugin_minimg.bundler.preset_names import CA_CERTIFICATES, NAMES, PASSWD
+from pants_plugin_minimg.bundler.implicit import nss
+from pants_plugin_minimg.bundler.preset_names import (
+    CA_CERTIFICATES,
+    NAMES,
+    NSSWITCH,
+    PASSWD,
+    TMP,
+)
 from pants_plugin_minimg.bundler.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
@@ -36,6 +43,19 @@ _LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
 NONROOT, NOBODY = 65532, 65534
 #: The largest number that runc takes (libcontainer/user).
 _MAX_ID = (1 << 31) - 1
+
+
+#: Local files before DNS: what glibc does without the file, too, but not everybody else (programs
+#: of Go before 1.16 ask DNS first then, net/conf.go).
+NAME_SERVICES = b"""\
+passwd: files
+group: files
+shadow: files
+hosts: files dns
+networks: files
+protocols: files
+services: files
+"""
 
 
 @dataclass(frozen=True)
@@ -74,6 +94,8 @@ def preset_entries(names: Iterable[str], sysroot: Sysroot, user: str) -> Iterato
     makers: dict[str, Callable[[], Iterator[Generated]]] = {
         CA_CERTIFICATES: lambda: _certificates(sysroot),
         PASSWD: lambda: _users(user),
+        TMP: _temporary,
+        NSSWITCH: _name_services,
     }
     entries: list[Generated] = []
     for name, make in makers.items():
@@ -87,6 +109,14 @@ def preset_entries(names: Iterable[str], sysroot: Sysroot, user: str) -> Iterato
     if problems:
         raise Problems(problems)
     return iter(entries)
+
+
+def _temporary() -> Iterator[Generated]:
+    yield Generated(b"/tmp", "dir", 0o1777, 0, 0, None, f"preset {TMP}")
+
+
+def _name_services() -> Iterator[Generated]:
+    yield Generated(nss.CONFIGURATION, "file", 0o644, 0, 0, NAME_SERVICES, f"preset {NSSWITCH}")
 
 
 # Certificates.

@@ -12,6 +12,7 @@ import pytest
 
 from pants_plugin_minimg.bundler import preset_names, runtime
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.bundler.implicit import nss
 from pants_plugin_minimg.bundler.runtime import BUNDLE, Generated, preset_entries
 from pants_plugin_minimg.bundler.sysroot import DirSysroot
 from tests.requirements import program, unavailable
@@ -281,9 +282,9 @@ def test_a_number_that_no_user_has_is_refused(root: Root, user: str) -> None:
 
 
 def test_an_unknown_preset_is_refused_with_the_list(root: Root) -> None:
-    (problem,) = problems(root, "passwd", "tzdata")
+    (problem,) = problems(root, "passwd", "timezones")
     assert problem.code == "MINIMG-E018"
-    assert "'tzdata'" in problem.problem
+    assert "'timezones'" in problem.problem
     assert all(name in problem.remedy for name in preset_names.NAMES)
 
 
@@ -301,3 +302,19 @@ def test_the_order_and_the_number_of_names_do_not_matter(root: Root) -> None:
 
 def test_no_preset_makes_nothing(root: Root) -> None:
     assert list(preset_entries([], root.sysroot(), "")) == []
+
+
+# /tmp and the configuration of name services.
+
+
+def test_everybody_may_write_to_tmp_and_only_the_owner_may_delete(root: Root) -> None:
+    (entry,) = preset_entries(["tmp"], root.sysroot(), "65532:65532")
+    assert (entry.path, entry.kind, entry.mode) == (b"/tmp", "dir", 0o1777)
+    assert (entry.uid, entry.gid) == (0, 0)
+
+
+def test_local_files_come_before_dns(root: Root) -> None:
+    (entry,) = preset_entries(["nsswitch"], root.sysroot(), "65532:65532")
+    assert entry.path == b"/etc/nsswitch.conf" and entry.content is not None
+    assert nss.parse(entry.content)["hosts"] == (b"files", b"dns")
+    assert nss.modules(nss.parse(entry.content), entry.content, (2, 36)) == {}
