@@ -17,7 +17,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: docker/distribution, reference/regexp.go: path components and tags.
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
-_REPOSITORY_LIMIT = 255
+#: The same, reference/regexp.go: the domain, with its port.
+_HOST_PART = r"(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
+_HOST = re.compile(rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?\Z")
+#: The same, reference/reference.go: NameTotalLengthMax, of registry and repository together.
+_NAME_LIMIT = 255
+#: The same, reference/normalize.go: docker takes such a name for the ID of an image.
+_IDENTIFIER = re.compile(r"[a-f0-9]{64}\Z")
 _NAME = r"[A-Za-z_][A-Za-z0-9_.-]*\$?"
 _USER = re.compile(rf"(?:[0-9]+|{_NAME})(?::(?:[0-9]+|{_NAME}))?\Z")
 _OWNER = re.compile(r"[0-9]+(?::[0-9]+)?\Z")
@@ -28,8 +34,15 @@ _SIGNAL = re.compile(r"(?:SIG[A-Z][A-Z0-9]*(?:[+-][0-9]+)?|[0-9]+)\Z")
 #: The kernel's (uid_t)-1 stands for "unchanged".
 _ID_LIMIT = 2**32 - 2
 
-INTERPOLATIONS = ("name", "directory", "parent_directory", "full_directory", "default_repository")
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+#: What a placeholder may say in an option, in a field, and in the repository of a registry.
+OF_THE_TARGET = ("name", "directory", "parent_directory", "full_directory")
+INTERPOLATIONS = (*OF_THE_TARGET, "default_repository")
+OF_A_REGISTRY = (*INTERPOLATIONS, "target_repository")
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+#: `{env.NAME}`: the variable NAME of the environment that Pants runs in.
+VARIABLE = re.compile(r"env\.([A-Za-z_][A-Za-z0-9_]*)\Z")
+#: As in `docker_image`: stands in `registries` for those that are configured as default.
+ALL_DEFAULT_REGISTRIES = "<all default registries>"
 
 
 def path(value: str, what: str = "the path") -> Iterator[Complaint]:
@@ -141,16 +154,16 @@ def arguments(values: Iterable[str], remedy: str) -> Iterator[Complaint]:
             yield f"{value!r} holds a NUL", "Take it out."
 
 
-def template(value: str) -> Iterator[Complaint]:
+def template(value: str, placeholders: Iterable[str] = INTERPOLATIONS) -> Iterator[Complaint]:
     """The placeholders of a repository or a tag; what they stand for is checked once known."""
-    for name in _PLACEHOLDER.findall(value):
-        if name not in INTERPOLATIONS:
-            known = ", ".join(f"{{{known}}}" for known in INTERPOLATIONS)
-            yield f"{value!r} has the placeholder {{{name}}}", f"There are {known}."
-    if re.search(r"[{}]", _PLACEHOLDER.sub("", value)):
+    for name in PLACEHOLDER.findall(value):
+        if name not in placeholders and not VARIABLE.match(name):
+            known = ", ".join(f"{{{known}}}" for known in placeholders)
+            yield f"{value!r} has the placeholder {{{name}}}", f"There are {known}, {{env.NAME}}."
+    if re.search(r"[{}]", PLACEHOLDER.sub("", value)):
         yield f"{value!r} has a brace on its own", "Placeholders are written `{name}`."
-    if not _PLACEHOLDER.search(value) and not value.strip():
-        yield f"{value!r} is empty", "Leave the field out for its default."
+    if not PLACEHOLDER.search(value) and not value.strip():
+        yield f"{value!r} is empty", "Leave it out for its default."
 
 
 def tag(value: str) -> Iterator[Complaint]:
@@ -161,16 +174,50 @@ def tag(value: str) -> Iterator[Complaint]:
         )
 
 
-def repository(value: str) -> Iterator[Complaint]:
-    """A repository without a registry: lower-case components, joined by slashes."""
-    bad = [part for part in value.split("/") if not _COMPONENT.match(part)]
+def tag_template(value: str) -> Iterator[Complaint]:
+    """A tag that may have placeholders."""
+    return template(value) if "{" in value else tag(value)
+
+
+def registry(value: str) -> Iterator[Complaint]:
+    """An address: a host, its port if need be, and maybe the first components of a repository."""
+    host, slash, path = value.partition("/")
+    if not _HOST.match(host):
+        yield (
+            f"{value!r} is no address of a registry",
+            "Write its host and port, as in `registry.example.org:5000`.",
+        )
+    elif slash:
+        yield from _components(path, value, "address of a registry")
+
+
+def registry_choice(value: str) -> Iterator[Complaint]:
+    """A value of `registries`: an address, or `@` and the name of a configured one."""
+    if value == "@":
+        yield "'@' names no registry", "Write the name that it is configured by, as in `@main`."
+    elif value[:1] != "@" and value != ALL_DEFAULT_REGISTRIES:
+        yield from registry(value)
+
+
+def repository(value: str, address: str | None = None) -> Iterator[Complaint]:
+    """A repository: lower-case components, joined by slashes; `address` is its registry's."""
+    whole = value if address is None else f"{address}/{value}"
+    bad = list(_components(value, value, "repository"))
+    if bad:
+        yield from bad
+    elif len(whole) > _NAME_LIMIT:
+        yield f"{whole!r} is longer than {_NAME_LIMIT} characters", "Shorten it."
+    elif address is None and _IDENTIFIER.match(value):
+        yield f"{value!r} looks like the ID of an image", "Choose another name."
+
+
+def _components(path: str, value: str, what: str) -> Iterator[Complaint]:
+    bad = [part for part in path.split("/") if not _COMPONENT.match(part)]
     if bad:
         yield (
-            f"{value!r} is no repository, because of {bad[0]!r}",
+            f"{value!r} is no {what}, because of {bad[0]!r}",
             "Components are lower-case letters and digits, joined by `.`, `_`, `__` or `-`.",
         )
-    elif len(value) > _REPOSITORY_LIMIT:
-        yield f"{value!r} is longer than {_REPOSITORY_LIMIT} characters", "Shorten it."
 
 
 def architecture(value: str) -> Iterator[Complaint]:

@@ -6,11 +6,11 @@ from pants.backend.python.util_rules import pex
 from pants.build_graph.build_file_aliases import BuildFileAliases
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg.goals import lock, package, run
+from pants_plugin_minimg.goals import lock, package, publish, run
 from pants_plugin_minimg.subsystems import debian, minimg, upx
 from pants_plugin_minimg.sysroot_targets import DebianSysrootTarget, RootfsSysrootTarget
 from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget
-from pants_plugin_minimg.util_rules import host
+from pants_plugin_minimg.util_rules import host, registries
 
 
 def rules():  # type: ignore[no-untyped-def]
@@ -22,7 +22,9 @@ def rules():  # type: ignore[no-untyped-def]
         *debian.rules(),
         *host.rules(),
         *lock.rules(),
+        *registries.rules(),
         *package.rules(),
+        *publish.rules(),
         *run.rules(),
     ]
 

@@ -698,6 +698,31 @@ class ImageLabelsField(DictStringToStringField, Checked):
 # -- Naming --------------------------------------------------------------------------------------
 
 
+class RegistriesField(StringSequenceField, Checked):
+    alias = "registries"
+    default = (forms.ALL_DEFAULT_REGISTRIES,)
+    value: tuple[str, ...]
+    help = help_text(
+        """
+        The registries that the image is for: addresses, or `@` and the name of one that the option
+        `[minimg].registries` configures. By default those that are configured as default; `[]`
+        is for none.
+
+        An address is a host, its port if need be, and maybe the first part of the repository.
+
+            minimal_docker_image(
+                name="image",
+                binary=":server",
+                registries=["@main", "registry.example.org:5000"],
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value:
+            yield from forms.registry_choice(value)
+
+
 class RepositoryField(StringField, Checked):
     alias = "repository"
     help = help_text(
@@ -706,8 +731,9 @@ class RepositoryField(StringField, Checked):
         `[minimg].default_repository`. Upper-case letters become lower-case.
 
         Placeholders: `{name}` is the target's name, `{full_directory}` the folder of its BUILD
-        file, `{directory}` the last component of that, `{parent_directory}` the one before, and
-        `{default_repository}` the value of the option.
+        file, `{directory}` the last component of that, `{parent_directory}` the one before,
+        `{default_repository}` the value of the option, and `{env.NAME}` the variable NAME of the
+        environment that Pants runs in.
 
             minimal_docker_image(name="image", binary=":server", repository="tools/{name}")
         """
@@ -725,7 +751,9 @@ class ImageTagsField(StringSequenceField, Checked):
         """
         The tags of the image, with the placeholders of `repository`.
 
-            minimal_docker_image(name="image", binary=":server", image_tags=["1.2", "latest"])
+            minimal_docker_image(
+                name="image", binary=":server", image_tags=["{env.CI_COMMIT_SHA}", "latest"]
+            )
         """
     )
 
@@ -733,7 +761,50 @@ class ImageTagsField(StringSequenceField, Checked):
         if not self.value:
             yield "is empty", "Leave it out for `latest`."
         for value in self.value:
-            yield from (forms.template(value) if "{" in value else forms.tag(value))
+            yield from forms.tag_template(value)
+
+
+class SkipPushField(BoolField):
+    alias = "skip_push"
+    default = False
+    help = help_text(
+        """
+        Whether `publish` leaves this image out.
+
+            minimal_docker_image(name="image", binary=":server", skip_push=True)
+        """
+    )
+
+
+class AttachSbomField(BoolField):
+    alias = "attach_sbom"
+    default = True
+    help = help_text(
+        """
+        Whether `publish` attaches the image's SBOM to it in the registry: as an artifact that
+        refers to the image (OCI distribution specification 1.1).
+
+            minimal_docker_image(name="image", binary=":server", attach_sbom=False)
+        """
+    )
+
+
+class ExtraRunArgsField(StringSequenceField, Checked):
+    alias = "extra_run_args"
+    help = help_text(
+        """
+        Options of `docker run` (or of podman's) for `run`, after those of `[minimg].run_args`.
+
+            minimal_docker_image(
+                name="image", binary=":server", extra_run_args=["-p", "127.0.0.1:8080:8080"]
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            if "\0" in value:
+                yield f"{value!r} holds a NUL", "Take it out."
 
 
 class ImageDependenciesField(Dependencies):
@@ -782,8 +853,12 @@ class MinimalDockerImageTarget(Target):
         VolumesField,
         StopSignalField,
         ImageLabelsField,
+        RegistriesField,
         RepositoryField,
         ImageTagsField,
+        SkipPushField,
+        AttachSbomField,
+        ExtraRunArgsField,
         OutputPathField,
         EnvironmentField,
     )
@@ -802,8 +877,8 @@ class MinimalDockerImageTarget(Target):
             )
 
         `package` writes a tar that docker, podman, skopeo and containerd load, and a JSON beside
-        it with the digests, names and sizes. `run` loads the image into docker or podman and
-        starts it, with the arguments after `--`.
+        it with the digests, names and sizes. `publish` pushes it, by its digest, to registries.
+        `run` loads the image into docker or podman and starts it, with the arguments after `--`.
         """
     )
 

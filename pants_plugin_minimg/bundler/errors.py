@@ -38,6 +38,11 @@ CODES = {
     "MINIMG-E028": "two packages ship one path",
     "MINIMG-E029": "a symbol version is not in the sysroot's library",
     "MINIMG-E030": "a preset cannot be made from the sysroot",
+    "MINIMG-E031": "skopeo is missing or too old",
+    "MINIMG-E032": "an environment variable that a name asks for is not set",
+    "MINIMG-E033": "a registry is not configured, or not in the form it must have",
+    "MINIMG-E034": "an image was not pushed",
+    "MINIMG-E035": "an SBOM was not attached",
 }
 
 

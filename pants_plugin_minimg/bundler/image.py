@@ -30,7 +30,7 @@ class Image:
     def files(self) -> dict[str, bytes]:
         """The layout but for the layers' blobs: path in it -> content."""
         return {
-            "oci-layout": jsonfile.canonical({"imageLayoutVersion": "1.0.0"}),
+            "oci-layout": jsonfile.canonical(oci.LAYOUT),
             "index.json": jsonfile.canonical(_index(self)),
             "manifest.json": jsonfile.canonical(_docker_manifest(self)),
             oci.blob_path(self.config.digest): self.config.content,

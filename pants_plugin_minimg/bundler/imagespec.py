@@ -15,12 +15,19 @@ _PORT = re.compile(r"(\d+)(?:/(tcp|udp|sctp))?")
 
 @dataclass(frozen=True)
 class Name:
-    """One tag in one repository. `template` is the tag as the target spells it."""
+    """One tag in one repository. `template` is the tag as the target spells it.
+
+    `alias` and `address` are those of its registry, if it has one; `repository` is without it. A
+    `local` name begins with the alias, and `name` is the whole reference.
+    """
 
     repository: str
     template: str
     tag: str
     name: str
+    alias: str | None = None
+    address: str | None = None
+    local: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,11 @@ def _process(raw: dict[str, Any]) -> Process:
 
 
 def _name(raw: dict[str, Any]) -> Name:
-    return Name(*(_text(raw[key]) for key in ("repository", "template", "tag", "name")))
+    return Name(
+        *(_text(raw[key]) for key in ("repository", "template", "tag", "name")),
+        *(raw.get(key) and _text(raw[key]) for key in ("alias", "address")),
+        local=bool(raw.get("local")),
+    )
 
 
 def load(path: str) -> ImageSpec:

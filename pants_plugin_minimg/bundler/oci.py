@@ -1,6 +1,6 @@
 """What the parts of an image say of each other: media types, descriptors, facts about a layer.
 
-Rules: OCI image-spec 1.0, config.md, manifest.md, image-index.md and image-layout.md.
+Rules: OCI image-spec 1.1, config.md, manifest.md, image-index.md, image-layout.md, descriptor.md.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+EMPTY = "application/vnd.oci.empty.v1+json"
+
+LAYOUT = {"imageLayoutVersion": "1.0.0"}
 
 BLOBS = "blobs/sha256"
 

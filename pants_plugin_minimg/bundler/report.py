@@ -101,25 +101,25 @@ def info(
 
 
 def _registries(names: tuple[Name, ...]) -> list[dict[str, Any]]:
-    by_repository: dict[str, list[Name]] = {}
+    grouped: dict[tuple[str | None, str | None, str], list[Name]] = {}
     for name in names:
-        by_repository.setdefault(name.repository, []).append(name)
+        grouped.setdefault((name.alias, name.address, name.repository), []).append(name)
     return [
         {
-            "alias": None,
-            "address": None,
+            "alias": alias,
+            "address": address,
             "repository": repository,
             "tags": [
                 {
                     "template": name.template,
                     "tag": name.tag,
-                    "uses_local_alias": False,
+                    "uses_local_alias": name.local,
                     "name": name.name,
                 }
                 for name in tagged
             ],
         }
-        for repository, tagged in by_repository.items()
+        for (alias, address, repository), tagged in grouped.items()
     ]
 
 

@@ -28,7 +28,7 @@ from pants.engine.fs import (
     MergeDigests,
     PathGlobs,
 )
-from pants.engine.process import FallibleProcessResult
+from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import Get, MultiGet, _uncacheable_rule, collect_rules, rule
 from pants.engine.target import (
     FieldSetsPerTarget,
@@ -62,6 +62,7 @@ __all__ = [
     "hydrate_all",
     "merge_all",
     "package_field_sets",
+    "process_of_venv",
     "resolve_all",
     "rules",
 ]
@@ -71,6 +72,11 @@ async def execute_all(processes: Sequence[VenvPexProcess]) -> tuple[FallibleProc
     return await MultiGet(
         Get(FallibleProcessResult, VenvPexProcess, process) for process in processes
     )
+
+
+async def process_of_venv(process: VenvPexProcess) -> Process:
+    """The process that it is, to be run by another way than `execute_all`."""
+    return await Get(Process, VenvPexProcess, process)
 
 
 async def create_venv(request: PexRequest) -> VenvPex:

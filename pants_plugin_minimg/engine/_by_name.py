@@ -13,6 +13,7 @@ from pants.backend.python.util_rules.pex import (
     VenvPex,
     VenvPexProcess,
     create_venv_pex,
+    setup_venv_pex_process,
 )
 from pants.core.environments.subsystems import EnvironmentsSubsystem
 from pants.core.environments.target_types import EnvironmentField, EnvironmentTarget
@@ -52,7 +53,7 @@ from pants.engine.intrinsics import (
     merge_digests,
     path_globs_to_digest,
 )
-from pants.engine.process import FallibleProcessResult
+from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.rules import (
     _uncacheable_rule,
     collect_rules,
@@ -92,6 +93,7 @@ __all__ = [
     "hydrate_all",
     "merge_all",
     "package_field_sets",
+    "process_of_venv",
     "resolve_all",
     "rules",
 ]
@@ -101,6 +103,11 @@ async def execute_all(processes: Sequence[VenvPexProcess]) -> tuple[FallibleProc
     return await concurrently(
         execute_process(**implicitly({process: VenvPexProcess})) for process in processes
     )
+
+
+async def process_of_venv(process: VenvPexProcess) -> Process:
+    """The process that it is, to be run by another way than `execute_all`."""
+    return await setup_venv_pex_process(process, **implicitly())
 
 
 async def create_venv(request: PexRequest) -> VenvPex:

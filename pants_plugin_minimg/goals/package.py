@@ -37,7 +37,8 @@ from pants_plugin_minimg.util_rules import (
     sbom,
     sysroots,
 )
-from pants_plugin_minimg.util_rules.names import ImageName, names
+from pants_plugin_minimg.util_rules.names import ImageName, Naming, image_names
+from pants_plugin_minimg.util_rules.registries import Registries
 
 #: The layers that are made of the sysroot's files; the third is the user's own.
 _OF_THE_SYSROOT = ("layers/1.json", "layers/2.json")
@@ -91,6 +92,7 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     volumes: fields.VolumesField
     stop_signal: fields.StopSignalField
     image_labels: fields.ImageLabelsField
+    registries: fields.RegistriesField
     repository: fields.RepositoryField
     image_tags: fields.ImageTagsField
     output_path: OutputPathField
@@ -99,20 +101,34 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
 
 @dataclass(frozen=True)
 class BuiltMinimalImage(BuiltPackageArtifact):
-    """The tar of an image. `layout` is the digest of the OCI layout that it was made of."""
+    """The tar of an image, and what it is pushed from.
+
+    `layout` holds the OCI layout that the tar was made of, below `layout/`, and `sbom` the bill of
+    materials as `sbom.OUTPUT`. `manifest` is the manifest's digest, `sha256:…`.
+    """
 
     layout: Digest | None = None
-    names: tuple[str, ...] = ()
+    sbom: Digest | None = None
+    manifest: str = ""
+    names: tuple[ImageName, ...] = ()
 
     @classmethod
     def create(
-        cls, relpath: str, made: image.Image, called: Sequence[ImageName], remarks: Sequence[str]
+        cls,
+        relpath: str,
+        made: image.Image,
+        bill: Digest,
+        called: tuple[ImageName, ...],
+        remarks: Sequence[str],
     ) -> BuiltMinimalImage:
+        (manifest,) = made.details["manifests"]
         return cls(
             relpath=relpath,
             extra_log_lines=(*made.details["log_lines"], *remarks),
             layout=made.layout,
-            names=tuple(name.to_json()["name"] for name in called),
+            sbom=bill,
+            manifest=manifest["digest"],
+            names=called,
         )
 
 
@@ -272,13 +288,18 @@ async def package_minimal_docker_image(
     debian: DebianSubsystem,
     access: host.HostAccess,
     search_path: engine.StandardSearchPath,
+    registries: Registries,
 ) -> BuiltPackage:
     address = str(field_set.address)
-    called = names(
-        field_set.address,
-        field_set.repository.value,
-        field_set.image_tags.value,
-        options.default_repository,
+    called = await image_names(
+        Naming(
+            field_set.address,
+            field_set.repository.value,
+            field_set.image_tags.value,
+            field_set.registries.value,
+            options.default_repository,
+            registries,
+        )
     )
     if field_set.sysroot.value is None:
         access.check(address)
@@ -298,8 +319,9 @@ async def package_minimal_docker_image(
         arguments = field_set.upx_args.value if field_set.upx_args.value is not None else upx.args
         packed = await compress.pack(bundler, planned, tool, arguments)
     steps = await layers.steps(bundler, planned, packed, address)
-    bill = await sbom.step(bundler, planned, packed, called[0].to_json()["name"], address)
-    written = await engine.digest_entries_all(await run_all([*steps, bill]))
+    bill = await sbom.step(bundler, planned, packed, str(called[0]), address)
+    outputs = await run_all([*steps, bill])
+    written = await engine.digest_entries_all(outputs)
     tar_path, info_path, sbom_path = artifact_paths(field_set.output_path)
     made = await image.assemble(
         bundler,
@@ -324,7 +346,11 @@ async def package_minimal_docker_image(
         products[0],
         (
             BuiltMinimalImage.create(
-                tar_path, made, called, remarks(planned, sysroot.of_host, upx.inputs() is None)
+                tar_path,
+                made,
+                outputs[-1],
+                called,
+                remarks(planned, sysroot.of_host, upx.inputs() is None),
             ),
             BuiltPackageArtifact(info_path),
             BuiltPackageArtifact(sbom_path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from pants.core.goals.run import RunFieldSet, RunInSandboxBehavior, RunRequest
@@ -13,6 +14,8 @@ from pants.util.logging import LogLevel
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerImageFieldSet
+from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
+from pants_plugin_minimg.target_types import ExtraRunArgsField
 
 _SCRIPT = "minimg_run.sh"
 #: Tried in this order; the first that answers is taken.
@@ -23,14 +26,21 @@ ENGINES = ("docker", "podman")
 class MinimalDockerImageRunFieldSet(MinimalDockerImageFieldSet, RunFieldSet):
     run_in_sandbox_behavior = RunInSandboxBehavior.NOT_SUPPORTED
 
+    extra_run_args: ExtraRunArgsField
+
     def to_package(self) -> MinimalDockerImageFieldSet:
         return MinimalDockerImageFieldSet(
-            **{field.name: getattr(self, field.name) for field in fields(self)}
+            **{
+                field.name: getattr(self, field.name)
+                for field in fields(MinimalDockerImageFieldSet)
+            }
         )
 
 
-def run_script(address: str, tar: str, name: str) -> str:
+def run_script(address: str, tar: str, name: str, arguments: Sequence[str]) -> str:
     """A shell script that is started beside the tar, with the container's arguments as its own.
+
+    `arguments` are options for the engine's `run`.
 
     The engine is looked for when it runs: an image can be built where none is.
     """
@@ -69,16 +79,20 @@ terminal=
 if [ -t 0 ] && [ -t 1 ]; then
     terminal=-t
 fi
-exec "$engine" run --rm -i $terminal --pull=never {shlex.quote(name)} "$@"
+exec "$engine" run --rm -i $terminal --pull=never {shlex.join([*arguments, name])} "$@"
 """
 
 
 @rule(desc="Get an image ready to run", level=LogLevel.DEBUG)
-async def run_minimal_docker_image(field_set: MinimalDockerImageRunFieldSet) -> RunRequest:
+async def run_minimal_docker_image(
+    field_set: MinimalDockerImageRunFieldSet, options: MinimgSubsystem
+) -> RunRequest:
     built = await engine.build_packages([field_set.to_package()])
     tar = next(a for a in built[0].artifacts if isinstance(a, BuiltMinimalImage))
     assert tar.relpath is not None
-    script = run_script(str(field_set.address), tar.relpath, tar.names[0])
+    name = next((name for name in tar.names if name.local), tar.names[0])
+    arguments = (*options.run_args, *(field_set.extra_run_args.value or ()))
+    script = run_script(str(field_set.address), tar.relpath, str(name), arguments)
     scripts = await engine.create_digests([CreateDigest([FileContent(_SCRIPT, script.encode())])])
     return RunRequest(
         digest=await engine.merge_all((built[0].digest, *scripts)),

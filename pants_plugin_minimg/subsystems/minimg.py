@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from pants.option.option_types import BoolOption, StrOption
+from typing import Any
+
+from pants.option.option_types import (
+    BoolOption,
+    DictOption,
+    IntOption,
+    ShellStrListOption,
+    StrListOption,
+    StrOption,
+)
 from pants.option.subsystem import Subsystem
 from pants.util.strutil import softwrap
 
@@ -18,9 +27,59 @@ class MinimgSubsystem(Subsystem):
             The repository of images whose `repository` field is not set.
 
             Placeholders: `{name}` is the target's name, `{full_directory}` the folder of its BUILD
-            file, `{directory}` the last component of that and `{parent_directory}` the one before.
+            file, `{directory}` the last component of that, `{parent_directory}` the one before,
+            and `{env.NAME}` the variable NAME of the environment.
 
             Example: `default_repository = "{directory}/{name}"`.
+            """
+        ),
+    )
+    registries = DictOption[Any](
+        fromfile=True,
+        help=softwrap(
+            """
+            Registries by name, in the form of `[docker].registries`, which is taken where this is
+            empty. A name is written `@name` in the field `registries`; an image without that field
+            is for all that are marked `default`, or named `default`.
+
+            `address` is HOST:PORT, `skip_push` leaves a registry out when images are published,
+            `extra_image_tags` are further tags for it, `repository` stands in for that of the image
+            (which is `{target_repository}` in it), and with `use_local_alias` images are also named
+            `name/repository:tag` on this machine, for `run`.
+
+            Example: `registries = { main = { address = "registry.example.org", default = true } }`.
+            """
+        ),
+    )
+    publish_env_vars = StrListOption(
+        help=softwrap(
+            """
+            Names of further environment variables for skopeo when `publish` runs it, and so for the
+            credential helpers that it starts. HOME, PATH, DOCKER_CONFIG, REGISTRY_AUTH_FILE,
+            XDG_RUNTIME_DIR, SSL_CERT_FILE, SSL_CERT_DIR and the proxies' are given anyhow.
+
+            Example: `publish_env_vars = ["AWS_PROFILE", "AWS_SESSION_TOKEN"]`.
+            """
+        ),
+        advanced=True,
+    )
+    publish_retries = IntOption(
+        default=3,
+        help=softwrap(
+            """
+            How often skopeo tries again what failed for the network's or the registry's sake.
+
+            Example: `publish_retries = 0`.
+            """
+        ),
+        advanced=True,
+    )
+    run_args = ShellStrListOption(
+        help=softwrap(
+            """
+            Options of `docker run` (or of podman's) for all images that `run` starts.
+
+            Example: `run_args = ["--read-only", "--network=none"]`.
             """
         ),
     )

@@ -25,7 +25,7 @@ from pants.engine.fs import (
     FileDigest,
     FileEntry,
 )
-from pants.engine.process import FallibleProcessResult
+from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.target import HydratedSources, HydrateSourcesRequest, Target, Targets
 
 from pants_plugin_minimg import engine
@@ -221,6 +221,14 @@ class FakeEngine:
             {name: self.environment[name] for name in names if name in self.environment}
         )
 
+    async def process_of_venv(self, process: VenvPexProcess) -> Process:
+        return Process(
+            process.argv,
+            description=process.description,
+            input_digest=process.input_digest or EMPTY_DIGEST,
+            env=process.extra_env,
+        )
+
     async def create_venv(self, request: PexRequest) -> VenvPex:
         return BUNDLER.venv
 
@@ -264,6 +272,7 @@ _CALLS = (
     "hydrate_all",
     "merge_all",
     "package_field_sets",
+    "process_of_venv",
     "resolve_all",
 )
 

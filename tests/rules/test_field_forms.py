@@ -19,7 +19,12 @@ FINE: list[tuple[Callable[..., Iterator[forms.Complaint]], list[str]]] = [
     (forms.label, ["org.example", "a"]),
     (forms.tag, ["latest", "1.2.3", "_x", "A-b", "x" * 128]),
     (forms.repository, ["a", "tools/hlint_image", "a/b.c/d__e/f---g", "x" * 255]),
-    (forms.template, ["{name}", "x/{directory}/{name}", "{full_directory}", "plain"]),
+    (forms.template, ["{name}", "x/{directory}/{name}", "{full_directory}", "plain", "{env.A_1}"]),
+    (
+        forms.registry,
+        ["example.org", "a", "A-b.C:5000", "127.0.0.1:80", "[::1]:5000", "ghcr.io/a/b"],
+    ),
+    (forms.registry_choice, ["@main", "example.org:5000", "<all default registries>"]),
 ]
 
 BAD: list[tuple[Callable[..., Iterator[forms.Complaint]], list[str]]] = [
@@ -36,7 +41,11 @@ BAD: list[tuple[Callable[..., Iterator[forms.Complaint]], list[str]]] = [
     (forms.label, ["", " ", "a\nb"]),
     (forms.tag, ["", ".x", "-x", "a:b", "a/b", "x" * 129, "ü", "a\n"]),
     (forms.repository, ["", "A", "/a", "a/", "a//b", "a..b", "a:1", "-a", "a___b", "x" * 256]),
-    (forms.template, ["", " ", "{nme}", "{", "}", "{name", "{}", "{build_args.X}"]),
+    (forms.repository, ["0" * 64]),
+    (forms.template, ["", " ", "{nme}", "{", "}", "{name", "{}", "{build_args.X}", "{env.}"]),
+    (forms.template, ["{target_repository}", "{env.1}", "{env.A-B}", "{env.A.B}"]),
+    (forms.registry, ["", "-a", "a-", "a..b", "a:", "a:x", "https://a", "a/", "a/B", "a b", "::1"]),
+    (forms.registry_choice, ["@", "", "a b"]),
 ]
 
 

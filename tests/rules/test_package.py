@@ -53,6 +53,14 @@ minimal_docker_image(
     image_tags=["1", "latest"],
 )
 minimal_docker_image(name="packed_image", binary=":packed", output_path="there/x.tar")
+minimal_docker_image(
+    name="named_image",
+    binary=":packed",
+    registries=["@mine"],
+    repository="named",
+    image_tags=["1"],
+    extra_run_args=["-p", "80:80"],
+)
 minimal_docker_image(name="no_program", binary=":config")
 minimal_docker_image(name="no_such", executables=["/no/such/program"], include=["/no/such/**"])
 minimal_docker_image(name="bad_name", executables=["/bin/sh"], repository="{directory}//x")
@@ -112,7 +120,8 @@ def test_a_script_with_its_interpreter(rule_runner: RuleRunner) -> None:
     assert isinstance(artifact, BuiltMinimalImage) and artifact.layout is not None
     assert artifact.relpath == "app/script_image.tar"
     assert info_artifact.relpath == "app/script_image.docker-info.json"
-    assert artifact.names == ("app/script_image:1", "app/script_image:latest")
+    called = ["app/script_image:1", "app/script_image:latest"]
+    assert [str(name) for name in artifact.names] == called
     assert any("this machine's own" in line for line in artifact.extra_log_lines)
 
     written = contents(rule_runner, built.digest)
@@ -122,7 +131,12 @@ def test_a_script_with_its_interpreter(rule_runner: RuleRunner) -> None:
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     info = json.loads(written[info_artifact.relpath])
     assert info["artifact"] == artifact.relpath
-    assert [tag["name"] for tag in info["registries"][0]["tags"]] == list(artifact.names)
+    assert [tag["name"] for tag in info["registries"][0]["tags"]] == called
+    assert artifact.manifest == info["manifests"][0]["digest"]
+    assert artifact.sbom is not None
+    assert contents(rule_runner, artifact.sbom) == {
+        "sbom.cdx.json": written["app/script_image.cdx.json"]
+    }
 
     layout = contents(rule_runner, artifact.layout)
     manifest = blob(layout, info["manifests"][0]["digest"])
@@ -151,13 +165,49 @@ def test_an_archive_is_unpacked_and_output_path_is_the_tar(rule_runner: RuleRunn
     manifest = blob(layout, info["manifests"][0]["digest"])
     config = blob(layout, manifest["config"]["digest"])["config"]
     assert config["Entrypoint"] == ["/hello.sh"]
-    assert artifact.names == ("packed_image:latest",)
+    assert [str(name) for name in artifact.names] == ["packed_image:latest"]
 
 
 def test_the_default_repository(rule_runner: RuleRunner) -> None:
     built = build(rule_runner, "packed_image", "--minimg-default-repository={directory}/{name}")
     assert isinstance(built.artifacts[0], BuiltMinimalImage)
-    assert built.artifacts[0].names == ("app/packed_image:latest",)
+    assert [str(name) for name in built.artifacts[0].names] == ["app/packed_image:latest"]
+
+
+REGISTRIES = """--minimg-registries={
+    "main": {"address": "main.example.org", "default": True, "extra_image_tags": ["extra"]},
+    "mine": {"address": "example.org:5000", "use_local_alias": True},
+}"""
+
+
+@pytest.mark.parametrize(
+    "options,expected",
+    [
+        ([REGISTRIES], ["main.example.org/packed_image:latest", "…:extra"]),
+        (
+            ["--docker-registries={'default': {'address': 'docker.example.org'}}"],
+            ["docker.example.org/packed_image:latest"],
+        ),
+        (
+            [REGISTRIES, "--docker-registries={'default': {'address': 'docker.example.org'}}"],
+            ["main.example.org/packed_image:latest", "…:extra"],
+        ),
+    ],
+)
+def test_the_registries_of_the_options(
+    rule_runner: RuleRunner, options: list[str], expected: list[str]
+) -> None:
+    built = build(rule_runner, "packed_image", *options)
+    assert isinstance(built.artifacts[0], BuiltMinimalImage)
+    names = [str(name) for name in built.artifacts[0].names]
+    assert names == [name.replace("…", "main.example.org/packed_image") for name in expected]
+    info = json.loads(contents(rule_runner, built.digest)["there/x.docker-info.json"])
+    (registry,) = info["registries"]
+    assert registry["address"] == names[0].split("/")[0]
+    assert registry["repository"] == "packed_image"
+    assert [tag["name"] for tag in registry["tags"]] == names
+    layout = contents(rule_runner, built.artifacts[0].layout or built.digest)
+    assert json.loads(layout["layout/manifest.json"])[0]["RepoTags"] == names
 
 
 def failure(rule_runner: RuleRunner, name: str, *args: str) -> tuple[Exception, list[str]]:
@@ -187,6 +237,11 @@ def test_a_bad_name_is_told_before_any_process(rule_runner: RuleRunner) -> None:
     assert line.startswith("MINIMG-E018 app:bad_name: `repository`: 'app//x' is no repository")
 
 
+def test_an_option_that_is_wrong_is_told_before_any_process(rule_runner: RuleRunner) -> None:
+    _, lines = failure(rule_runner, "packed_image", "--minimg-registries={'x': {}}")
+    assert "\n".join(lines).startswith("MINIMG-E033 [minimg].registries: 'x': `address` is missing")
+
+
 def test_remote_execution_is_refused_before_any_process(rule_runner: RuleRunner) -> None:
     _, lines = failure(
         rule_runner,
@@ -198,10 +253,14 @@ def test_remote_execution_is_refused_before_any_process(rule_runner: RuleRunner)
     assert line.startswith("MINIMG-E019 app:elsewhere: ") and "`debian_sysroot`" in line
 
 
+def run_request(rule_runner: RuleRunner, name: str, *args: str) -> RunRequest:
+    set_options(rule_runner, args)
+    target = rule_runner.get_target(Address("app", target_name=name))
+    return rule_runner.request(RunRequest, [MinimalDockerImageRunFieldSet.create(target)])
+
+
 def test_run(rule_runner: RuleRunner) -> None:
-    set_options(rule_runner)
-    target = rule_runner.get_target(Address("app", target_name="script_image"))
-    request = rule_runner.request(RunRequest, [MinimalDockerImageRunFieldSet.create(target)])
+    request = run_request(rule_runner, "script_image")
     assert request.args == ("/bin/sh", "{chroot}/minimg_run.sh")
     files = contents(rule_runner, request.digest)
     assert sorted(files) == [
@@ -212,6 +271,13 @@ def test_run(rule_runner: RuleRunner) -> None:
     ]
     script = files["minimg_run.sh"].decode()
     assert "/app/script_image.tar" in script and " app/script_image:1 " in script
+
+
+def test_run_with_options_by_the_name_for_this_machine(rule_runner: RuleRunner) -> None:
+    options = [REGISTRIES, "--minimg-run-args=--read-only --network=none"]
+    request = run_request(rule_runner, "named_image", *options)
+    script = contents(rule_runner, request.digest)["minimg_run.sh"].decode()
+    assert " --read-only --network=none -p 80:80 mine/named:1 " in script
 
 
 @pytest.mark.parametrize(
@@ -254,7 +320,8 @@ def test_every_field_reaches_a_request() -> None:
         "binary", "extra_binaries", "files",  # trees
         "upx_args",  # an argument of `pack`
         "sysroot", "packages", "architecture", "alternatives",  # the sysroot's own request
-        "repository", "image_tags", "output_path",  # names
+        "registries", "repository", "image_tags", "output_path",  # names
+        "skip_push", "attach_sbom", "extra_run_args",  # publish and run
         "dependencies", "environment", "tags", "description",  # Pants' own
     }  # fmt: skip
     values: dict[str, Any] = {

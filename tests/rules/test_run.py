@@ -39,7 +39,7 @@ class Machine:
         chroot = folder / "chroot"
         chroot.mkdir()
         self.script = chroot / "minimg_run.sh"
-        self.script.write_text(run_script("//tools:image", TAR, NAME))
+        self.script.write_text(run_script("//tools:image", TAR, NAME, ()))
 
     def install(self, name: str, info: str = "exit 0", load: str = "exit 0") -> None:
         program = self.bin / name
@@ -97,6 +97,16 @@ def test_a_terminal_is_handed_on(machine: Machine) -> None:
     assert machine.calls()[1] == f"<run><--rm><-i><-t><--pull=never><{NAME}>"
 
 
+def test_options_of_the_engine_stand_before_the_image(machine: Machine) -> None:
+    options = ("-p", "127.0.0.1:80:8080", "--label=it's $HOME")
+    machine.script.write_text(run_script("//tools:image", TAR, NAME, options))
+    machine.install("docker")
+    assert machine.run("-x").returncode == 42
+    assert machine.calls()[1] == (
+        f"<run><--rm><-i><--pull=never><-p><127.0.0.1:80:8080><--label=it's $HOME><{NAME}><-x>"
+    )
+
+
 def test_podman_where_docker_is_not(machine: Machine) -> None:
     machine.install("podman")
     assert machine.run().returncode == 42
@@ -139,7 +149,7 @@ def test_an_image_that_cannot_be_loaded_is_not_run(machine: Machine) -> None:
 
 
 def test_quotes_in_a_name_stay_quotes(machine: Machine) -> None:
-    machine.script.write_text(run_script("//it's:image", "it's.tar", "a:b"))
+    machine.script.write_text(run_script("//it's:image", "it's.tar", "a:b", ()))
     assert "//it's:image" in machine.run().stderr
     machine.install("docker")
     assert machine.run().returncode == 42

@@ -36,7 +36,13 @@ def test_defaults() -> None:
     assert image[types.DlopenField].value == "required"
     assert image[types.NssField].value is True
     assert image[types.LibgccField].value is True
+    assert image[types.RegistriesField].value == ("<all default registries>",)
+    assert image[types.SkipPushField].value is False
+    assert image[types.AttachSbomField].value is True
     unset = {
+        "registries",
+        "skip_push",
+        "attach_sbom",
         "dlopen",
         "nss",
         "libgcc",
@@ -65,7 +71,10 @@ def test_defaults() -> None:
         {"include": ["/usr/share/**"], "exclude": ["/usr/share/doc/**"], "cmd": ["-x", ""]},
         {"files": {"/a": ":b", "/c": ImageFile(":b", mode="0600", owner="1:2")}},
         {"directories": {"/tmp": "1777"}, "image_labels": {"a": ""}, "entrypoint": ["/a", "b"]},
-        {"repository": "{directory}/{name}", "image_tags": ["{name}", "1"]},
+        {"repository": "{directory}/{name}", "image_tags": ["{name}", "1", "{env.SHA}"]},
+        {"registries": [], "skip_push": True, "attach_sbom": False},
+        {"registries": ["@main", "example.org:5000", "<all default registries>"]},
+        {"extra_run_args": ["-p", "80:80"]},
         {"extra_libraries": ["libx.so"], "allowed_missing": ["liby.so.1"]},
     ],
 )
@@ -101,6 +110,10 @@ def test_fine(values: dict[str, Any]) -> None:
         ("image_tags", []),
         ("image_tags", ["a:b"]),
         ("image_tags", ["{x}"]),
+        ("image_tags", ["{env.1}"]),
+        ("registries", ["https://example.org"]),
+        ("registries", ["@"]),
+        ("extra_run_args", ["\0"]),
         ("presets", ["certificates"]),
         ("packages", []),
     ],

@@ -1,0 +1,200 @@
+"""Pushing a finished image, and the document that is attached to it, with skopeo.
+
+Credentials are skopeo's own affair: nothing here sees one, and no argument holds one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+
+from pants_plugin_minimg.bundler import jsonfile, oci, referrers
+from pants_plugin_minimg.bundler.errors import MinimgError
+
+#: The first that is known to push a list without what it lists, by `--multi-arch=index-only`.
+OLDEST = (1, 9)
+_VERSION = re.compile(r"version (\d+)\.(\d+)")
+#: What containers/image says of a manifest that is not there.
+_ABSENT = re.compile(r"manifest unknown|name unknown|repository name not known|StatusCode: 404")
+#: What it says where a registry wants other credentials.
+_REFUSED = re.compile(r"unauthorized|denied|forbidden|authentication required", re.IGNORECASE)
+_INSTALL = "Install skopeo from {0}.{1} on: Debian and Ubuntu have a package of that name."
+
+
+class Failed(Exception):
+    """skopeo ended with an error, which it has printed. `refused`: for want of credentials."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.refused = _REFUSED.search(words) is not None
+
+
+@dataclass(frozen=True)
+class Skopeo:
+    """The program. `retries` is how often it tries again by itself."""
+
+    path: str
+    retries: int
+
+    def check(self) -> None:
+        """Raises MinimgError MINIMG-E031 for a version that is too old, or none."""
+        try:
+            done = subprocess.run([self.path, "--version"], capture_output=True, check=False)
+        except OSError as error:
+            raise MinimgError("MINIMG-E031", self.path, f"it does not run: {error}") from None
+        said = done.stdout.decode("utf-8", "replace").strip()
+        version = _VERSION.search(said)
+        if version is None or (int(version[1]), int(version[2])) < OLDEST:
+            raise MinimgError(
+                "MINIMG-E031", self.path, f"its version is {said!r}", _INSTALL.format(*OLDEST)
+            )
+
+    def copy(self, source: str, destination: str, *options: str) -> str:
+        """Copies without changing a byte, and returns the manifest's digest. Raises Failed."""
+        with tempfile.TemporaryDirectory() as folder:
+            digest = os.path.join(folder, "digest")
+            arguments = (
+                # The image was made here: whom the machine trusts to pull from is not the question.
+                "--insecure-policy",
+                "copy",
+                "--preserve-digests",
+                f"--retry-times={self.retries}",
+                f"--digestfile={digest}",
+                *options,
+                source,
+                destination,
+            )
+            # Its progress goes where the user looks; its complaints too, and they are read here.
+            with subprocess.Popen([self.path, *arguments], stderr=subprocess.PIPE) as process:
+                words = _overheard(process)
+            if process.returncode != 0:
+                raise Failed(words)
+            with open(digest, encoding="ascii") as file:
+                return file.read().strip()
+
+    def manifest(self, reference: str) -> bytes | None:
+        """The bytes of a manifest or list in a registry; None where it is not. Raises Failed."""
+        done = subprocess.run(
+            [
+                self.path,
+                "inspect",
+                "--raw",
+                f"--retry-times={self.retries}",
+                f"docker://{reference}",
+            ],
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            return done.stdout
+        words = done.stderr.decode("utf-8", "replace")
+        if _ABSENT.search(words):
+            return None
+        sys.stderr.write(words)
+        raise Failed(words)
+
+
+def _overheard(process: subprocess.Popen[bytes]) -> str:
+    """What a process says on standard error, which is passed on line by line."""
+    assert process.stderr is not None
+    lines = []
+    for raw in process.stderr:
+        line = raw.decode("utf-8", "replace")
+        sys.stderr.write(line)
+        sys.stderr.flush()
+        lines.append(line)
+    return "".join(lines)
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What is pushed: an OCI layout, the tag of the image in it, and its manifest's digest.
+
+    `address` is of the target that it is made of.
+    """
+
+    address: str
+    layout: str
+    tag: str
+    digest: str
+
+
+def push(skopeo: Skopeo, image: Pushed, location: str, tag: str) -> None:
+    """Push to `location:tag`; blobs that the registry has are not sent again.
+
+    Raises MinimgError MINIMG-E034.
+    """
+    reference = f"{location}:{tag}"
+    try:
+        digest = skopeo.copy(f"oci:{image.layout}:{image.tag}", f"docker://{reference}")
+    except Failed as failed:
+        raise MinimgError(
+            "MINIMG-E034", image.address, f"{reference} was not pushed", _remedy(failed, location)
+        ) from None
+    if digest != image.digest:
+        raise MinimgError(
+            "MINIMG-E034",
+            image.address,
+            f"{reference} was pushed as {digest}, where {image.digest} was built",
+        )
+
+
+def attach(skopeo: Skopeo, image: Pushed, location: str, layout: str) -> None:
+    """Push the artifact in `layout`, which refers to `image`, and have it in the image's list.
+
+    Raises MinimgError MINIMG-E035, and E001 when `layout` is no output of `referrer`.
+    """
+    path = os.path.join(layout, "index.json")
+    with jsonfile.reading(path), open(path, "rb") as file:
+        (descriptor,) = jsonfile.parse(file.read())["manifests"]
+        artifact = f"{location}@{descriptor['digest']}"
+    # skopeo does not say whether a registry keeps such lists by itself, so the tag is always kept:
+    # where there are lists it is one tag more, and harmless.
+    listing = f"{location}:{referrers.tag(image.digest)}"
+    try:
+        extended = referrers.listed_with(skopeo.manifest(listing), descriptor)
+        if extended is None:
+            return
+        skopeo.copy(f"oci:{layout}", f"docker://{artifact}")
+        _push_list(skopeo, extended, listing)
+    except Failed as failed:
+        raise MinimgError(
+            "MINIMG-E035",
+            image.address,
+            f"{artifact} was not attached to the image, which is pushed",
+            _remedy(failed, location, "Set `attach_sbom=False` if it takes no artifacts."),
+        ) from None
+    except ValueError as error:
+        raise MinimgError(
+            "MINIMG-E035",
+            image.address,
+            f"{listing} does not list what is attached to the image: {error}",
+            "Take that tag away, or set `attach_sbom=False`.",
+        ) from None
+
+
+def _push_list(skopeo: Skopeo, index: oci.Blob, reference: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in referrers.layout([index.descriptor()], [index]).items():
+            jsonfile.write(os.path.join(folder, name), content)
+        # What it lists is in the registry already, and not here.
+        skopeo.copy(f"oci:{folder}", f"docker://{reference}", "--multi-arch=index-only")
+
+
+def _remedy(failed: Failed, location: str, otherwise: str = "") -> str:
+    if failed.refused:
+        host = location.partition("/")[0]
+        return f"Log in: `skopeo login {host}`. Why, skopeo says above."
+    return f"Why, skopeo says above. {otherwise}".strip()
+
+
+def surroundings(environment: MutableMapping[str, str], folders: Sequence[str]) -> None:
+    """Takes variables away that name a folder which is not there: skopeo would stop at them."""
+    for name in folders:
+        if name in environment and not os.path.isdir(environment[name]):
+            del environment[name]
