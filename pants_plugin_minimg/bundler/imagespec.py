@@ -60,6 +60,10 @@ def _text(raw: Any) -> str:
     return raw
 
 
+def _optional(raw: dict[str, Any], key: str) -> str | None:
+    return None if raw.get(key) is None else _text(raw[key])
+
+
 def _texts(raw: dict[str, Any], key: str) -> tuple[str, ...]:
     values = raw.get(key) or ()
     if isinstance(values, str):
@@ -87,8 +91,12 @@ def _process(raw: dict[str, Any]) -> Process:
 
 def _name(raw: dict[str, Any]) -> Name:
     return Name(
-        *(_text(raw[key]) for key in ("repository", "template", "tag", "name")),
-        *(raw.get(key) and _text(raw[key]) for key in ("alias", "address")),
+        repository=_text(raw["repository"]),
+        template=_text(raw["template"]),
+        tag=_text(raw["tag"]),
+        name=_text(raw["name"]),
+        alias=_optional(raw, "alias"),
+        address=_optional(raw, "address"),
         local=bool(raw.get("local")),
     )
 

@@ -12,8 +12,9 @@ import sys
 import tempfile
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile, oci, referrers
+from pants_plugin_minimg.bundler import jsonfile, referrers
 from pants_plugin_minimg.bundler.errors import MinimgError
 
 #: The first that is known to push a list without what it lists, by `--multi-arch=index-only`.
@@ -23,15 +24,22 @@ _VERSION = re.compile(r"version (\d+)\.(\d+)")
 _ABSENT = re.compile(r"manifest unknown|name unknown|repository name not known|StatusCode: 404")
 #: What it says where a registry wants other credentials.
 _REFUSED = re.compile(r"unauthorized|denied|forbidden|authentication required", re.IGNORECASE)
+#: What a skopeo says that does not know of `artifactType` in a list (as Debian 12 builds 1.9).
+_REWRITES = re.compile(r"must be converted to type .*cannot modify it", re.DOTALL)
 _INSTALL = "Install skopeo from {0}.{1} on: Debian and Ubuntu have a package of that name."
 
 
 class Failed(Exception):
-    """skopeo ended with an error, which it has printed. `refused`: for want of credentials."""
+    """skopeo ended with an error, `words`.
+
+    `refused`: for want of credentials. `rewrites`: it would have had to change the list's bytes.
+    """
 
     def __init__(self, words: str) -> None:
         super().__init__(words)
+        self.words = words
         self.refused = _REFUSED.search(words) is not None
+        self.rewrites = _REWRITES.search(words) is not None
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,11 @@ class Skopeo:
                 "MINIMG-E031", self.path, f"its version is {said!r}", _INSTALL.format(*OLDEST)
             )
 
-    def copy(self, source: str, destination: str, *options: str) -> str:
-        """Copies without changing a byte, and returns the manifest's digest. Raises Failed."""
+    def copy(self, source: str, destination: str, *options: str, quiet: bool = False) -> str:
+        """Copies without changing a byte, and returns the manifest's digest.
+
+        Raises Failed; what skopeo complains of has been printed then, unless `quiet`.
+        """
         with tempfile.TemporaryDirectory() as folder:
             digest = os.path.join(folder, "digest")
             arguments = (
@@ -71,7 +82,7 @@ class Skopeo:
             )
             # Its progress goes where the user looks; its complaints too, and they are read here.
             with subprocess.Popen([self.path, *arguments], stderr=subprocess.PIPE) as process:
-                words = _overheard(process)
+                words = _overheard(process, quiet)
             if process.returncode != 0:
                 raise Failed(words)
             with open(digest, encoding="ascii") as file:
@@ -99,15 +110,16 @@ class Skopeo:
         raise Failed(words)
 
 
-def _overheard(process: subprocess.Popen[bytes]) -> str:
-    """What a process says on standard error, which is passed on line by line."""
+def _overheard(process: subprocess.Popen[bytes], quiet: bool) -> str:
+    """What a process says on standard error, which is passed on line by line unless `quiet`."""
     assert process.stderr is not None
     lines = []
     for raw in process.stderr:
         line = raw.decode("utf-8", "replace")
-        sys.stderr.write(line)
-        sys.stderr.flush()
         lines.append(line)
+        if not quiet:
+            sys.stderr.write(line)
+            sys.stderr.flush()
     return "".join(lines)
 
 
@@ -157,11 +169,11 @@ def attach(skopeo: Skopeo, image: Pushed, location: str, layout: str) -> None:
     # where there are lists it is one tag more, and harmless.
     listing = f"{location}:{referrers.tag(image.digest)}"
     try:
-        extended = referrers.listed_with(skopeo.manifest(listing), descriptor)
-        if extended is None:
+        current = skopeo.manifest(listing)
+        if referrers.listed_with(current, descriptor) is None:
             return
         skopeo.copy(f"oci:{layout}", f"docker://{artifact}")
-        _push_list(skopeo, extended, listing)
+        _push_list(skopeo, current, descriptor, listing)
     except Failed as failed:
         raise MinimgError(
             "MINIMG-E035",
@@ -178,18 +190,39 @@ def attach(skopeo: Skopeo, image: Pushed, location: str, layout: str) -> None:
         ) from None
 
 
-def _push_list(skopeo: Skopeo, index: oci.Blob, reference: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in referrers.layout([index.descriptor()], [index]).items():
-            jsonfile.write(os.path.join(folder, name), content)
-        # What it lists is in the registry already, and not here.
-        skopeo.copy(f"oci:{folder}", f"docker://{reference}", "--multi-arch=index-only")
+def _push_list(
+    skopeo: Skopeo, current: bytes | None, descriptor: dict[str, Any], reference: str
+) -> None:
+    """Push the list with one more in it. Raises Failed, its words printed."""
+    # A skopeo that does not know of artifact types would lose them, and refuses. Then the one that
+    # is new goes without: its manifest has it too. Those of others are never lost.
+    untyped = {key: value for key, value in descriptor.items() if key != "artifactType"}
+    failures = []
+    for each in (descriptor, untyped):
+        index = referrers.listed_with(current, each)
+        assert index is not None
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in referrers.layout([index.descriptor()], [index]).items():
+                jsonfile.write(os.path.join(folder, name), content)
+            source, destination = f"oci:{folder}", f"docker://{reference}"
+            try:
+                # What it lists is in the registry already, and not here.
+                skopeo.copy(source, destination, "--multi-arch=index-only", quiet=True)
+                return
+            except Failed as failed:
+                failures.append(failed)
+        if not failures[-1].rewrites:
+            break
+    sys.stderr.write(failures[-1].words)
+    raise failures[-1]
 
 
 def _remedy(failed: Failed, location: str, otherwise: str = "") -> str:
     if failed.refused:
         host = location.partition("/")[0]
         return f"Log in: `skopeo login {host}`. Why, skopeo says above."
+    if failed.rewrites:
+        return f"A newer skopeo keeps what others have attached to it. {otherwise}"
     return f"Why, skopeo says above. {otherwise}".strip()
 
 

@@ -76,7 +76,7 @@ def listed_with(current: bytes | None, descriptor: dict[str, Any]) -> oci.Blob |
     `current` is the list that the registry has, None when it has none. What it holds stays as it
     is: signatures and what others attached. Raises ValueError when it is no image index.
     """
-    index = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": []}
+    index: dict[str, Any] = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": []}
     if current is not None:
         index = _index(current)
     if any(each.get("digest") == descriptor["digest"] for each in index["manifests"]):
@@ -87,7 +87,9 @@ def listed_with(current: bytes | None, descriptor: dict[str, Any]) -> oci.Blob |
 
 def _index(content: bytes) -> dict[str, Any]:
     raw = jsonfile.parse(content)
-    listed = raw.get("manifests") if isinstance(raw, dict) else None
+    if not isinstance(raw, dict):
+        raise ValueError("it is no image index")
+    listed = raw.get("manifests")
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise ValueError("it is no image index")
     if raw.get("mediaType", oci.INDEX) != oci.INDEX:

@@ -39,7 +39,6 @@ ENVIRONMENT = (
     "REGISTRY_AUTH_FILE",
     "XDG_RUNTIME_DIR",
     "XDG_CONFIG_HOME",
-    "CONTAINERS_REGISTRIES_CONF",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),

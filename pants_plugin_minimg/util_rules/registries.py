@@ -15,7 +15,7 @@ from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 
 _OURS, _DOCKERS = "[minimg].registries", "[docker].registries"
 #: What an entry may say, and as what.
-_KEYS: Mapping[str, type] = {
+_KEYS: Mapping[str, Any] = {
     "address": str,
     "default": bool,
     "skip_push": bool,
@@ -113,7 +113,7 @@ def _complaints(raw: Mapping[str, Any], known_keys_only: bool) -> Iterator[forms
             )
 
 
-def _bad_values(values: Mapping[str, Any], known_keys_only: bool) -> Iterator[forms.Complaint]:
+def _bad_values(values: Mapping[Any, Any], known_keys_only: bool) -> Iterator[forms.Complaint]:
     if "address" not in values:
         yield "`address` is missing", _EXAMPLE
     for key, value in values.items():

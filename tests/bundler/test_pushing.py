@@ -151,6 +151,42 @@ def test_another_digest_than_was_built(
     assert line.startswith("MINIMG-E034 //a:image: ") and "c" * 64 in line and "a" * 64 in line
 
 
+REWRITES = 'level=fatal msg="Manifest list must be converted to type X, but we cannot modify it"\n'
+
+
+def test_a_skopeo_that_knows_no_artifact_types(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (machine.bin / "fail.4").write_text(REWRITES)
+    assert machine.push("--referrer=referrer") == 0
+    assert (
+        machine.calls()[3:] == [f"{COPY}<--multi-arch=index-only><oci:LIST><docker://{LIST}>"] * 2
+    )
+    index = json.loads((machine.bin / "list.5/index.json").read_text())
+    pushed = (machine.bin / "list.5" / oci.blob_path(index["manifests"][0]["digest"])).read_bytes()
+    (listed,) = json.loads(pushed)["manifests"]
+    assert {**listed, "artifactType": referrers.CYCLONEDX} == machine.referrer
+    assert "artifactType" not in listed
+    assert capsys.readouterr().err == ""
+
+
+def test_it_never_loses_what_others_attached(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = {**IMAGE, "digest": "sha256:" + "e" * 64, "artifactType": "application/x-signature"}
+    (machine.bin / "list").write_text(json.dumps({"schemaVersion": 2, "manifests": [other]}))
+    for call in (4, 5):
+        (machine.bin / f"fail.{call}").write_text(REWRITES)
+    said, line = error(machine, capsys, "--referrer=referrer")
+    assert said == REWRITES.strip()
+    assert line.startswith("MINIMG-E035 //a:image: ") and "newer skopeo" in line
+    assert len(machine.calls()) == 5
+    for call in (4, 5):
+        index = json.loads((machine.bin / f"list.{call}/index.json").read_text())
+        path = machine.bin / f"list.{call}" / oci.blob_path(index["manifests"][0]["digest"])
+        assert json.loads(path.read_bytes())["manifests"][0] == other
+
+
 @pytest.mark.parametrize("call", [2, 3, 4])
 def test_an_sbom_that_is_not_attached(
     machine: Machine, capsys: pytest.CaptureFixture[str], call: int

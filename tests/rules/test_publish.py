@@ -71,7 +71,7 @@ def run(
     options = create_subsystem(
         MinimgSubsystem, publish_env_vars=list(env_vars), publish_retries=5, run_args=[]
     )
-    rule = publish.publish_minimal_docker_image.rule  # type: ignore[attr-defined]
+    rule = publish.publish_minimal_docker_image.rule
     search_path = StandardSearchPath(("/usr/bin",))
     return list(asyncio.run(rule.func(request, options, HostAccess(None), search_path)))
 
@@ -166,7 +166,7 @@ def test_the_environment_is_what_was_named_and_no_log_shows_it(fake: FakeEngine)
     assert SECRET not in f"Execute {found.process}" and "TOKEN" in f"Execute {found.process}"
     assert not any(SECRET in word for word in pushing.argv)
     # What is cached knows nothing of it.
-    assert all("TOKEN" not in each.extra_env for each in fake.processes)
+    assert all("TOKEN" not in (each.extra_env or {}) for each in fake.processes)
 
 
 @pytest.mark.parametrize("bad", ["TOKEN=hunter2", "AWS_*", ""])
