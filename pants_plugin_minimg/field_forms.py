@@ -10,9 +10,14 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pants_plugin_minimg.bundler.architectures import PLATFORMS
+from pants_plugin_minimg.bundler.durations import nanoseconds
 
 Complaint = tuple[str, str]
 
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}"
+    r"(?:\.[0-9]+)?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: docker/distribution, reference/regexp.go: path components and tags.
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*\Z")
@@ -143,6 +148,21 @@ def variable(name: str, value: str) -> Iterator[Complaint]:
 def label(name: str) -> Iterator[Complaint]:
     if not name.strip() or _CONTROL.search(name):
         yield f"{name!r} is no name of a label", 'Write it as in "org.example.team".'
+
+
+def annotation(name: str, value: str) -> Iterator[Complaint]:
+    """OCI image-spec 1.1, annotations.md."""
+    if not name.strip() or _CONTROL.search(name):
+        yield f"{name!r} is no name of an annotation", 'Write it as in "org.example.team".'
+    if name == "org.opencontainers.image.created" and not _DATE_TIME.fullmatch(value):
+        yield f"{name} is {value!r}", 'Write a date as RFC 3339 has it: "2026-01-31T12:00:00Z".'
+
+
+def duration(value: str, what: str) -> Iterator[Complaint]:
+    try:
+        nanoseconds(value)
+    except ValueError as error:
+        yield f"{what}: {error}", 'Write it as in "30s", "1m30s" or "500ms".'
 
 
 def arguments(values: Iterable[str], remedy: str) -> Iterator[Complaint]:

@@ -9,7 +9,11 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg.goals import lock, package, publish, run
 from pants_plugin_minimg.subsystems import debian, minimg, upx
 from pants_plugin_minimg.sysroot_targets import DebianSysrootTarget, RootfsSysrootTarget
-from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget
+from pants_plugin_minimg.target_types import (
+    ImageFile,
+    MinimalDockerImageTarget,
+    image_healthcheck,
+)
 from pants_plugin_minimg.util_rules import host, registries
 
 
@@ -34,4 +38,6 @@ def target_types():  # type: ignore[no-untyped-def]
 
 
 def build_file_aliases() -> BuildFileAliases:
-    return BuildFileAliases(objects={"image_file": ImageFile})
+    return BuildFileAliases(
+        objects={"image_file": ImageFile, "image_healthcheck": image_healthcheck}
+    )

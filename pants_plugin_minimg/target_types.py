@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 from pants.core.goals.package import OutputPathField
 from pants.engine.addresses import Address, UnparsedAddressInputs
@@ -45,9 +45,35 @@ class ImageFile:
     owner: str | None = None
 
 
+@dataclass(frozen=True)
+class ImageHealthcheck:
+    """A value of `healthcheck`; times as in `30s`, None for docker's own values."""
+
+    command: tuple[str, ...]
+    interval: str | None = None
+    timeout: str | None = None
+    start_period: str | None = None
+    retries: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+
+def image_healthcheck(
+    *command: str,
+    interval: str | None = None,
+    timeout: str | None = None,
+    start_period: str | None = None,
+    retries: int | None = None,
+) -> ImageHealthcheck:
+    """What a BUILD file writes: `image_healthcheck("/bin/server", "--healthy", interval="30s")`."""
+    return ImageHealthcheck(command, interval, timeout, start_period, retries)
+
+
 #: Pants evaluates the hints of `compute_value` for its help, on CPython 3.9 too.
 _Address = Optional[str]
 _Files = Optional[dict[str, Union[str, ImageFile]]]
+_Healthcheck = Optional[ImageHealthcheck]
 _FrozenFiles = Optional[FrozenDict[str, Union[str, ImageFile]]]
 
 
@@ -678,6 +704,78 @@ class StopSignalField(StringField, Checked):
         return forms.stop_signal(self.value) if self.value is not None else iter(())
 
 
+class HealthcheckField(Field, Checked):
+    alias = "healthcheck"
+    default = None
+    value: ImageHealthcheck | None
+    help = help_text(
+        """
+        What docker runs in the container from time to time to see whether it works: a program of
+        the image with its arguments, which exits 0 then. There is no shell to give a line to.
+
+        Docker alone reads it: for podman, containerd and Kubernetes OCI images have no such thing.
+
+            minimal_docker_image(
+                name="image",
+                binary=":server",
+                healthcheck=image_healthcheck(
+                    "/server", "--healthy", interval="30s", timeout="5s", retries=3
+                ),
+            )
+
+        Further it takes `start_period`. What is left out has docker's own value.
+        """
+    )
+
+    @classmethod
+    def compute_value(cls, raw_value: _Healthcheck, address: Address) -> _Healthcheck:
+        if raw_value is not None and not (
+            isinstance(raw_value, ImageHealthcheck)
+            and all(isinstance(word, str) for word in raw_value.command)
+        ):
+            raise InvalidFieldTypeException(
+                address,
+                cls.alias,
+                raw_value,
+                expected_type="an `image_healthcheck` of strings",
+            )
+        return raw_value
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        check = self.value
+        if check is None:
+            return
+        yield from forms.arguments(check.command, "Name a program of the image first.")
+        for name in ("interval", "timeout", "start_period"):
+            value = getattr(check, name)
+            if value is not None:
+                yield from forms.duration(str(value), name)
+        if check.retries is not None and not (
+            isinstance(check.retries, int) and 0 < check.retries < 1 << 31
+        ):
+            yield f"retries is {check.retries!r}", "Write a number from 1 on."
+
+
+class AnnotationsField(DictStringToStringField, Checked):
+    alias = "annotations"
+    help = help_text(
+        """
+        Annotations of the image's manifest, which registries show; `image_labels` are for engines.
+        Nothing is filled in by itself: a commit or a time would make another digest of equal bytes.
+
+            minimal_docker_image(
+                name="image",
+                binary=":server",
+                annotations={"org.opencontainers.image.licenses": "MIT"},
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for name, value in (self.value or {}).items():
+            yield from forms.annotation(name, value)
+
+
 class ImageLabelsField(DictStringToStringField, Checked):
     alias = "image_labels"
     help = help_text(
@@ -852,7 +950,9 @@ class MinimalDockerImageTarget(Target):
         PortsField,
         VolumesField,
         StopSignalField,
+        HealthcheckField,
         ImageLabelsField,
+        AnnotationsField,
         RegistriesField,
         RepositoryField,
         ImageTagsField,

@@ -40,6 +40,19 @@ def paths(entries: dict[bytes, Entry]) -> Iterator[MinimgError]:
 
 def entrypoint(request: Request, command: list[str], image: Sysroot) -> Iterator[MinimgError]:
     """The first word of the process must start: found, a file, executable (runc, libcontainer)."""
+    remedy = "Set `entrypoint` to a program of the image."
+    return _starts(request, command, image, "the process", remedy)
+
+
+def healthcheck(request: Request, image: Sysroot) -> Iterator[MinimgError]:
+    """What docker runs in the container, by the same rules."""
+    remedy = "Name a program of the image in `healthcheck`."
+    return _starts(request, list(request.healthcheck), image, "the health check", remedy)
+
+
+def _starts(
+    request: Request, command: list[str], image: Sysroot, what: str, remedy: str
+) -> Iterator[MinimgError]:
     if not command:
         return
     name = path_bytes(command[0].replace("\\", "\\\\"))
@@ -60,8 +73,8 @@ def entrypoint(request: Request, command: list[str], image: Sysroot) -> Iterator
     yield MinimgError(
         "MINIMG-E014",
         request.address,
-        f"the process starts with {command[0]!r}: {problem}{places}",
-        "Set `entrypoint` to a program of the image.",
+        f"{what} starts with {command[0]!r}: {problem}{places}",
+        remedy,
     )
 
 

@@ -45,6 +45,7 @@ def complete(
     problems = list(checks.paths(assembly.entries))
     process = list(request.entrypoint) or _default_entrypoint(request, placed, problems)
     problems += checks.entrypoint(request, process or list(request.cmd), image)
+    problems += checks.healthcheck(request, image)
     problems += checks.user(request, image)
     problems += differing.values()
     stop_at(problems)

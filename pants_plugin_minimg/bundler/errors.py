@@ -21,7 +21,7 @@ CODES = {
     "MINIMG-E011": "two different things claim one path",
     "MINIMG-E012": "a path passes through a file",
     "MINIMG-E013": "a file that an image must not hold",
-    "MINIMG-E014": "the entrypoint is not in the image or not executable there",
+    "MINIMG-E014": "the entrypoint or health check is not in the image or not executable there",
     "MINIMG-E015": "the user is not in the image's passwd",
     "MINIMG-E016": "no program to put into the image",
     "MINIMG-E017": "UPX is missing, or its version is not supported",

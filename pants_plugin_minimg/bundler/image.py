@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile, oci
-from pants_plugin_minimg.bundler.imagespec import ImageSpec, Name, Process, port
+from pants_plugin_minimg.bundler.imagespec import Healthcheck, ImageSpec, Name, Process, port
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # docker's default
 _MADE_BY = "pants-plugin-minimg"
@@ -52,12 +52,14 @@ def build(
     config = oci.Blob(
         oci.CONFIG, jsonfile.canonical(_config(spec.process, layers, platform, entrypoint, created))
     )
-    manifest = {
+    manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": oci.MANIFEST,
         "config": config.descriptor(),
         "layers": [layer.descriptor() for layer in layers],
     }
+    if spec.annotations:
+        manifest["annotations"] = dict(spec.annotations)
     return Image(
         platform, layers, config, oci.Blob(oci.MANIFEST, jsonfile.canonical(manifest)), spec.names
     )
@@ -94,6 +96,21 @@ def _container(process: Process, entrypoint: tuple[str, ...]) -> dict[str, Any]:
         "WorkingDir": process.workdir,
         "Labels": dict(process.labels),
         "StopSignal": process.stop_signal,
+        "Healthcheck": _healthcheck(process.healthcheck),
+    }
+    return {key: value for key, value in values.items() if value}
+
+
+def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
+    """As moby has it in its config (api/types/container, HealthConfig); OCI has no such field."""
+    if check is None:
+        return None
+    values = {
+        "Test": ["CMD", *check.command],
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "Retries": check.retries,
     }
     return {key: value for key, value in values.items() if value}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler.durations import nanoseconds
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 
 _PORT = re.compile(r"(\d+)(?:/(tcp|udp|sctp))?")
@@ -31,6 +32,17 @@ class Name:
 
 
 @dataclass(frozen=True)
+class Healthcheck:
+    """Docker's own field of the config; times in nanoseconds, 0 for docker's own values."""
+
+    command: tuple[str, ...]
+    interval: int
+    timeout: int
+    start_period: int
+    retries: int
+
+
+@dataclass(frozen=True)
 class Process:
     """The container's side of the image, as the fields give it."""
 
@@ -43,15 +55,18 @@ class Process:
     volumes: tuple[str, ...]
     stop_signal: str | None
     labels: tuple[tuple[str, str], ...]
+    healthcheck: Healthcheck | None = None
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """`artifact` is where the product goes below the distribution folder."""
+    """`artifact` is where the product goes below the distribution folder; `annotations` are the
+    manifest's."""
 
     artifact: str
     names: tuple[Name, ...]
     process: Process
+    annotations: tuple[tuple[str, str], ...] = ()
 
 
 def _text(raw: Any) -> str:
@@ -86,6 +101,20 @@ def _process(raw: dict[str, Any]) -> Process:
         volumes=_texts(raw, "volumes"),
         stop_signal=raw.get("stop_signal"),
         labels=_pairs(raw, "labels"),
+        healthcheck=_healthcheck(raw["healthcheck"]) if raw.get("healthcheck") else None,
+    )
+
+
+def _healthcheck(raw: dict[str, Any]) -> Healthcheck:
+    def time(key: str) -> int:
+        return nanoseconds(_text(raw[key])) if raw.get(key) else 0
+
+    return Healthcheck(
+        command=_texts(raw, "command"),
+        interval=time("interval"),
+        timeout=time("timeout"),
+        start_period=time("start_period"),
+        retries=int(raw.get("retries") or 0),
     )
 
 
@@ -109,6 +138,7 @@ def load(path: str) -> ImageSpec:
             artifact=_text(raw["artifact"]),
             names=tuple(dict.fromkeys(map(_name, raw["names"]))),
             process=_process(raw["config"]),
+            annotations=_pairs(raw, "annotations"),
         )
     problems = list(_problems(spec))
     if problems:

@@ -123,6 +123,11 @@ def _registries(names: tuple[Name, ...]) -> list[dict[str, Any]]:
     ]
 
 
+_HEALTHCHECK = (
+    "  its health check is docker's: podman, containerd and Kubernetes do not read it in OCI images"
+)
+
+
 def _lines(spec: ImageSpec, image: dict[str, Any]) -> list[str]:
     names = ", ".join(name.name for name in spec.names) or "an image without a name"
     sizes = f"{_size(image['size_on_disk'])} on disk, {_size(image['size_on_wire'])} on the wire"
@@ -133,6 +138,7 @@ def _lines(spec: ImageSpec, image: dict[str, Any]) -> list[str]:
         f"  image ID {image['image_id']}",
         f"  {sizes}, {files} in {layers}",
         *_upx_lines(image["upx"]),
+        *([_HEALTHCHECK] if spec.process.healthcheck is not None else []),
     ]
 
 

@@ -87,6 +87,7 @@ class Request:
     nss: bool = True
     dlopen: tuple[str, ...] = ("required",)
     hints: bool = True
+    healthcheck: tuple[str, ...] = ()
 
     def variable(self, name: str) -> str | None:
         return dict(self.env).get(name)
@@ -177,6 +178,7 @@ def parse(raw: dict[str, Any]) -> Request:
         nss=bool(raw.get("nss", True)),
         dlopen=_priorities(raw.get("dlopen", ["required"])),
         hints=bool(raw.get("hints", True)),
+        healthcheck=tuple(raw.get("healthcheck") or ()),
     )
 
 

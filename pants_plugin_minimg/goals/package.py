@@ -91,7 +91,9 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     ports: fields.PortsField
     volumes: fields.VolumesField
     stop_signal: fields.StopSignalField
+    healthcheck: fields.HealthcheckField
     image_labels: fields.ImageLabelsField
+    annotations: fields.AnnotationsField
     registries: fields.RegistriesField
     repository: fields.RepositoryField
     image_tags: fields.ImageTagsField
@@ -185,6 +187,7 @@ def plan_request(
     hints: bool = True,
 ) -> dict[str, Any]:
     """What `plan` reads: all that decides which files are in the image."""
+    check = field_set.healthcheck.value
     return {
         "version": 1,
         "address": str(field_set.address),
@@ -210,6 +213,7 @@ def plan_request(
         "cmd": field_set.cmd.value or (),
         "user": field_set.user.value,
         "workdir": field_set.workdir.value,
+        "healthcheck": () if check is None else check.command,
     }
 
 
@@ -228,6 +232,7 @@ def image_request(
     field_set: MinimalDockerImageFieldSet, called: Sequence[ImageName], artifact: str
 ) -> dict[str, Any]:
     """What `image` reads: the names, and the config of the container."""
+    check = field_set.healthcheck.value
     return {
         "version": 1,
         "artifact": artifact,
@@ -242,7 +247,9 @@ def image_request(
             "volumes": field_set.volumes.value or (),
             "stop_signal": field_set.stop_signal.value,
             "labels": dict(field_set.image_labels.value or {}),
+            **({"healthcheck": check.to_json()} if check is not None else {}),
         },
+        "annotations": dict(field_set.annotations.value or {}),
     }
 
 
@@ -318,7 +325,7 @@ async def package_minimal_docker_image(
         tool = await _upx(bundler, address, upx, access, debian, search_path)
         arguments = field_set.upx_args.value if field_set.upx_args.value is not None else upx.args
         packed = await compress.pack(bundler, planned, tool, arguments)
-    steps = await layers.steps(bundler, planned, packed, address)
+    steps = await layers.steps(bundler, planned, packed, address, options.source_date_epoch)
     bill = await sbom.step(bundler, planned, packed, str(called[0]), address)
     outputs = await run_all([*steps, bill])
     written = await engine.digest_entries_all(outputs)
@@ -329,6 +336,7 @@ async def package_minimal_docker_image(
         planned,
         packed,
         [closure.files_below(entries, "out") for entries in written[:-1]],
+        options.source_date_epoch,
     )
     (listed,) = [entry for entry in written[-1] if isinstance(entry, FileEntry)]
     products = await engine.create_digests(

@@ -83,6 +83,19 @@ class MinimgSubsystem(Subsystem):
             """
         ),
     )
+    source_date_epoch = IntOption(
+        default=0,
+        help=softwrap(
+            """
+            The time in all images, in seconds since 1970: of every file, and of the creation. 0
+            everywhere gives the same digest at every time; a time of the commit gives another one
+            at each commit.
+
+            Example: `source_date_epoch = 1735689600`.
+            """
+        ),
+        advanced=True,
+    )
     hints = BoolOption(
         default=True,
         help=softwrap(

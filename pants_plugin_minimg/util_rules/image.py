@@ -33,8 +33,12 @@ async def assemble(
     planned: Planned,
     packed: Packed,
     layers: Sequence[Mapping[str, FileEntry]],
+    epoch: int,
 ) -> Image:
-    """Config, manifest, index and tar in one process; the layout takes the blobs as digests."""
+    """Config, manifest, index and tar in one process; the layout takes the blobs as digests.
+
+    `epoch` is when the image says that it was created, in seconds since 1970.
+    """
     reports = [f"packed/{sha}.json" for sha in packed.reports]
     descriptors = [f"layers/{number}.json" for number in range(1, len(layers) + 1)]
     blobs = {
@@ -67,6 +71,7 @@ async def assemble(
                     *(_option("--layer", descriptors)),
                     "--plan=plan.json",
                     *(_option("--report", reports)),
+                    f"--created={epoch}",
                     "--layers=layout",
                     "--tar=out/image.tar",
                     "--out=out",

@@ -26,9 +26,12 @@ def layer_inputs(planned: Planned, packed: Packed, layer: Mapping[str, Any]) -> 
 
 
 async def steps(
-    bundler: Bundler, planned: Planned, packed: Packed, address: str
+    bundler: Bundler, planned: Planned, packed: Packed, address: str, epoch: int
 ) -> list[VenvPexProcess]:
-    """One a layer, the lowest first. Each writes `layer.json` and `blobs/sha256/<digest>`."""
+    """One a layer, the lowest first. Each writes `layer.json` and `blobs/sha256/<digest>`.
+
+    `epoch` is the time of every entry, in seconds since 1970.
+    """
     wanted = planned.steps["layers"]
     inputs = await engine.create_digests([layer_inputs(planned, packed, layer) for layer in wanted])
     return [
@@ -39,6 +42,7 @@ async def steps(
                 "--projection=projection.json",
                 "--blobs=blobs",
                 "--packed=packed",
+                f"--mtime={epoch}",
                 "--out=out",
             ),
             description=f"Write layer {number} of {len(wanted)} of {address}",

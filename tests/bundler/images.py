@@ -123,6 +123,7 @@ def image(
     entries: list[Entry],
     config: dict[str, Any] | None = None,
     names: list[dict[str, str]] | None = None,
+    annotations: dict[str, str] | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Run `layer`, `image` and `tar` for an image of one layer; gives the tar and info.json."""
     layer(tmp, entries)
@@ -131,6 +132,7 @@ def image(
         "artifact": "tools/hello.tar",
         "names": NAMES if names is None else names,
         "config": config or {},
+        "annotations": annotations or {},
     }
     plan = {
         "version": 1,

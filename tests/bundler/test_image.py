@@ -26,6 +26,7 @@ def _image(
 def test_every_digest_and_size_is_right(tmp_path: Path) -> None:
     tar, info = _image(tmp_path)
     read = read_image(tar)
+    assert "annotations" not in read.manifest
     assert read.manifest_digest == info["manifests"][0]["digest"]
     assert read.manifest["config"]["digest"] == info["image_id"]
     assert [member.name for member in read.layers[0]] == ["hello"]
@@ -67,6 +68,35 @@ def test_the_config_says_what_the_fields_say(tmp_path: Path) -> None:
         "rootfs": {"type": "layers"},
         "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "pants-plugin-minimg"}],
     }
+
+
+def test_a_health_check_is_dockers_own_field(tmp_path: Path) -> None:
+    check = {
+        "command": ["/hello", "--healthy"],
+        **{"interval": "1m30s", "timeout": "1.5s", "start_period": "500ms", "retries": 3},
+    }
+    tar, info = _image(tmp_path, {"healthcheck": check})
+    assert read_image(tar).config["config"]["Healthcheck"] == {
+        "Test": ["CMD", "/hello", "--healthy"],
+        "Interval": 90 * 10**9,
+        "Timeout": 1_500_000_000,
+        "StartPeriod": 500_000_000,
+        "Retries": 3,
+    }
+    assert "podman, containerd and Kubernetes do not read it" in info["log_lines"][-1]
+
+
+def test_what_a_health_check_leaves_out_is_dockers_matter(tmp_path: Path) -> None:
+    tar, _ = _image(tmp_path, {"healthcheck": {"command": ["/hello"]}})
+    assert read_image(tar).config["config"]["Healthcheck"] == {"Test": ["CMD", "/hello"]}
+
+
+def test_annotations_are_the_manifests(tmp_path: Path) -> None:
+    sha = put(tmp_path / "blobs", b"program")
+    annotations = {"org.opencontainers.image.licenses": "MIT", "a": "größe"}
+    entries = with_parents([file(b"/hello", sha, 0o755)])
+    tar, _ = image(tmp_path, entries, annotations=annotations)
+    assert read_image(tar).manifest["annotations"] == annotations
 
 
 def test_an_empty_config_takes_the_entrypoint_of_the_plan(tmp_path: Path) -> None:

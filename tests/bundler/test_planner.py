@@ -322,6 +322,8 @@ def test_a_path_below_a_file(bench: Bench) -> None:
         ({"entrypoint": ["/none"]}, "MINIMG-E014"),
         ({"entrypoint": ["/etc/passwd"]}, "MINIMG-E014"),
         ({"entrypoint": ["none"]}, "MINIMG-E014"),
+        ({"healthcheck": ["/none", "--healthy"]}, "MINIMG-E014"),
+        ({"healthcheck": ["/etc/passwd"]}, "MINIMG-E014"),
         ({"user": "nobody"}, "MINIMG-E015"),
         ({"user": "app:staff"}, "MINIMG-E015"),
     ],

@@ -25,7 +25,7 @@ from pants_plugin_minimg.goals import package
 from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerImageFieldSet
 from pants_plugin_minimg.goals.run import MinimalDockerImageRunFieldSet
 from pants_plugin_minimg.subsystems.bundler import BundlerError
-from pants_plugin_minimg.target_types import MinimalDockerImageTarget
+from pants_plugin_minimg.target_types import MinimalDockerImageTarget, image_healthcheck
 from pants_plugin_minimg.util_rules import closure
 from tests.rules.support import plugin_rules, set_options
 
@@ -331,6 +331,7 @@ def test_every_field_reaches_a_request() -> None:
         "env": {"V": "W"}, "workdir": "/K", "user": "1:2", "ports": ["9"], "volumes": ["/O"],
         "stop_signal": "SIGHUP", "image_labels": {"B": "A"}, "presets": ["passwd"],
         "package_records": False, "dlopen": "suggested", "nss": False, "libgcc": False,
+        "healthcheck": image_healthcheck("/H"), "annotations": {"Q": "R"},
     }  # fmt: skip
     known = {field.alias for field in MinimalDockerImageTarget.core_fields}
     assert known == elsewhere | set(values)

@@ -41,6 +41,7 @@ def write_layer(argv: tuple[str, ...], inputs: Tree) -> Tree:
         "--projection=projection.json",
         "--blobs=blobs",
         "--packed=packed",
+        "--mtime=0",
         "--out=out",
     )
     return {"out/layer.json": b"{}", "out/blobs/sha256/l": b"layer"}
@@ -51,7 +52,7 @@ def test_a_layer_sees_its_projection_and_its_contents_alone(
 ) -> None:
     fake = install(monkeypatch, write_layer)
     packed = Packed({"bb": fake.entry("out/packed/bb", b"smaller")}, {})
-    (step,) = fake.run(layers.steps(BUNDLER, planned(fake, 1, b"plan"), packed, "//a:image"))
+    (step,) = fake.run(layers.steps(BUNDLER, planned(fake, 1, b"plan"), packed, "//a:image", 0))
     (written,) = fake.run(run_all([step]))
     assert sorted(fake.tree(written)) == ["out/blobs/sha256/l", "out/layer.json"]
     assert fake.tree(step.input_digest) == {
@@ -65,8 +66,8 @@ def test_images_that_share_a_layer_share_the_process(monkeypatch: pytest.MonkeyP
     """Another address, another plan around it, another place among the layers: the same key."""
     fake = install(monkeypatch, write_layer)
     packed = Packed({"bb": fake.entry("packed/bb", b"smaller")}, {})
-    (first,) = fake.run(layers.steps(BUNDLER, planned(fake, 1, b"reasons"), packed, "//a:image"))
-    (second,) = fake.run(layers.steps(BUNDLER, planned(fake, 2, b"others"), packed, "//b:image"))
+    (first,) = fake.run(layers.steps(BUNDLER, planned(fake, 1, b"reasons"), packed, "//a:image", 0))
+    (second,) = fake.run(layers.steps(BUNDLER, planned(fake, 2, b"others"), packed, "//b:image", 0))
     assert first == second
     assert first.description != second.description
 
@@ -79,8 +80,8 @@ def test_the_executable_bit_of_a_blob_is_in_no_key_of_a_layer(
     blob = plan.files["blobs/aa"]
     other = {**plan.files, "blobs/aa": FileEntry(blob.path, blob.file_digest, True)}
     packed = Packed({"bb": fake.entry("packed/bb", b"x")}, {})
-    first = fake.run(layers.steps(BUNDLER, plan, packed, "//a:image"))
-    second = fake.run(layers.steps(BUNDLER, Planned(other, plan.steps), packed, "//a:image"))
+    first = fake.run(layers.steps(BUNDLER, plan, packed, "//a:image", 0))
+    second = fake.run(layers.steps(BUNDLER, Planned(other, plan.steps), packed, "//a:image", 0))
     assert first == second
 
 
@@ -144,6 +145,7 @@ def write_image(argv: tuple[str, ...], inputs: Tree) -> Tree:
         "--plan=plan.json",
         "--report",
         "packed/bb.json",
+        "--created=7",
         "--layers=layout",
         "--tar=out/image.tar",
         "--out=out",
@@ -181,7 +183,7 @@ def test_the_image_is_made_of_descriptors_and_its_blobs_are_merged(
     request = {"artifact": "a/image.tar"}
     made = fake.run(
         image.assemble(
-            BUNDLER, request, planned(fake, 1, b"plan"), packed, [layer("lower"), layer("upper")]
+            BUNDLER, request, planned(fake, 1, b"plan"), packed, [layer("lower"), layer("upper")], 7
         )
     )
     assert made.details == {"log_lines": ["done"]}
@@ -203,5 +205,7 @@ def test_without_upx_no_report_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     fake = install(monkeypatch, command)
     one = {"layer.json": fake.entry("layer.json", b"")}
     fake.run(
-        image.assemble(BUNDLER, {"artifact": "x"}, planned(fake, 1, b"plan"), NOTHING_PACKED, [one])
+        image.assemble(
+            BUNDLER, {"artifact": "x"}, planned(fake, 1, b"plan"), NOTHING_PACKED, [one], 0
+        )
     )

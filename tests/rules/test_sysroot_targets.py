@@ -12,7 +12,7 @@ from pants_plugin_minimg import register
 from pants_plugin_minimg import sysroot_targets as types
 from pants_plugin_minimg.bundler.architectures import PLATFORMS
 from pants_plugin_minimg.sysroot_targets import DebianSysrootTarget, RootfsSysrootTarget
-from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget
+from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget, image_healthcheck
 from tests.rules.support import help_examples, load_build_file
 
 ADDRESS = Address("s", target_name="bookworm")
@@ -173,6 +173,7 @@ class Examples:
             "rootfs_sysroot": self._maker(RootfsSysrootTarget),
             "minimal_docker_image": self._maker(MinimalDockerImageTarget),
             "image_file": ImageFile,
+            "image_healthcheck": image_healthcheck,
             "file": lambda **_: None,
             "http_source": lambda **_: None,
         }

@@ -10,7 +10,7 @@ from pants.engine.target import InvalidTargetException
 
 from pants_plugin_minimg import target_types as types
 from pants_plugin_minimg.bundler import preset_names
-from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget
+from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget, image_healthcheck
 from tests.rules.support import help_examples, load_build_file
 
 ADDRESS = Address("a", target_name="image")
@@ -70,6 +70,8 @@ def test_defaults() -> None:
         {"env": {"A": "x=y"}, "ports": ["80"], "volumes": ["/data"], "stop_signal": "SIGINT"},
         {"include": ["/usr/share/**"], "exclude": ["/usr/share/doc/**"], "cmd": ["-x", ""]},
         {"files": {"/a": ":b", "/c": ImageFile(":b", mode="0600", owner="1:2")}},
+        {"healthcheck": image_healthcheck("/a", "-h", interval="1m30s", retries=3)},
+        {"annotations": {"org.opencontainers.image.created": "2026-01-31T12:00:00+01:00"}},
         {"directories": {"/tmp": "1777"}, "image_labels": {"a": ""}, "entrypoint": ["/a", "b"]},
         {"repository": "{directory}/{name}", "image_tags": ["{name}", "1", "{env.SHA}"]},
         {"registries": [], "skip_push": True, "attach_sbom": False},
@@ -108,6 +110,11 @@ def test_fine(values: dict[str, Any]) -> None:
         ("image_labels", {"": "x"}),
         ("repository", "{nme}"),
         ("image_tags", []),
+        ("healthcheck", image_healthcheck()),
+        ("healthcheck", image_healthcheck("/a", interval="30")),
+        ("healthcheck", image_healthcheck("/a", retries=0)),
+        ("annotations", {"": "x"}),
+        ("annotations", {"org.opencontainers.image.created": "yesterday"}),
         ("image_tags", ["a:b"]),
         ("image_tags", ["{x}"]),
         ("image_tags", ["{env.1}"]),
@@ -193,6 +200,8 @@ def test_all_problems_are_told_together() -> None:
         ("files", {"/a": 1}),
         ("files", {1: ":a"}),
         ("files", {"/a": ImageFile(1)}),
+        ("healthcheck", ["/a"]),
+        ("healthcheck", image_healthcheck(["/a"])),  # type: ignore[arg-type]
         ("files", {"/a": ImageFile(":a", mode=0o644)}),
         ("executables", "/usr/bin/git"),
     ],
@@ -239,6 +248,7 @@ def test_the_examples_in_the_help_are_valid() -> None:
     names = {
         "minimal_docker_image": minimal_docker_image,
         "image_file": ImageFile,
+        "image_healthcheck": image_healthcheck,
         "file": lambda **_: None,
         "shell_command": lambda **_: None,
     }
