@@ -62,9 +62,9 @@ class Site:
         no: dict[str, Any] = {"address": "no.example.org", "skip_push": True}
         return f"--minimg-registries={ {**entries, 'no': no} }"
 
-    def publish(self, target: str, *arguments: str, **registries: str) -> Run:
-        self.repository.env = {**self.logged_in, **self.repository.env}
-        return self.repository.pants(self.registries(**registries), *arguments, "publish", target)
+    def publish(self, target: str, *arguments: str, level: str = "debug", **registries: str) -> Run:
+        options = (self.registries(**registries), *arguments)
+        return self.repository.pants(*options, "publish", target, level=level)
 
     def skopeo(self, *arguments: str) -> bytes:
         return subprocess.run(
@@ -194,7 +194,9 @@ def test_a_credential_helper_and_what_it_needs_of_the_environment(site: Site) ->
         PATH=f"{helper.parent}:/usr/local/bin:/usr/bin:/bin",
     )
     # The log of this run names the process and its environment.
-    run = site.publish("//:other", "--minimg-publish-env-vars=['HELPER_TOKEN']").succeeded()
+    given = "--minimg-publish-env-vars=['HELPER_TOKEN']"
+    run = site.publish("//:other", given, level="trace")
+    assert run.exit_code == 0
     assert "HELPER_TOKEN" in run.stderr
     assert PASSWORD not in run.stdout + run.stderr
     assert site.manifest(f"{site.one.address}/other:latest")
