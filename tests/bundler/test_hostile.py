@@ -162,3 +162,14 @@ def test_links_out_of_the_root_stay_in_it(ground: Root, tmp_path: Path) -> None:
         found = answer(ground, "/bin/user")
         assert found.closure is not None
         assert found.closure.loaded[0].path == b"/usr/lib/libx.so.1"
+
+
+def test_a_name_with_a_line_end_makes_no_second_line(ground: Root) -> None:
+    """Found by a fuzzer: a line of a message must not be one that a name brings."""
+    ground.file("/etc/ld.so.preload", b"evil\x85\xe2\x80\xa8\n")
+    ground.program("/bin/odd", b"liba\nMINIMG-E000.so", b"$ORIGIN/\x0bx")
+    found = answer(ground, "/bin/odd")
+    assert found.closure is not None
+    lines = [*found.lines(), *found.closure.warnings]
+    assert all(len(line.splitlines()) == 1 for line in lines)
+    assert any("liba\\x0aMINIMG-E000.so => not found" in line for line in lines)

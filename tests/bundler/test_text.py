@@ -16,6 +16,8 @@ from pants_plugin_minimg.bundler.text import escaped, path_bytes, text
         (b"/opt/\\xff", "/opt/\\\\xff"),
         (b"\\\\", "\\\\\\\\"),
         (b"", ""),
+        (b"/a\nb\x00\x7f", "/a\\x0ab\\x00\\x7f"),
+        ("/\u0085\u2028".encode(), "/\\xc2\\x85\\xe2\\x80\\xa8"),
     ],
 )
 def test_a_path_reads_as_text_and_comes_back(path: bytes, escaped: str) -> None:
@@ -29,6 +31,7 @@ def test_any_bytes_come_back() -> None:
     for _ in range(5000):
         path = bytes(chance.choice(alphabet) for _ in range(chance.randrange(12)))
         assert path_bytes(text(path)) == path
+        assert len(text(path).splitlines()) <= 1
 
 
 @pytest.mark.parametrize("escaped", ["\\", "a\\z", "\\x", "\\xf", "\\xzz"])
