@@ -167,7 +167,7 @@ def _registries(naming: Naming, problems: list[MinimgError]) -> list[Registry | 
                     "MINIMG-E033",
                     str(naming.address),
                     f"`registries`: there is no registry {choice}",
-                    f"Those of `[minimg].registries` are: {naming.registries.known()}.",
+                    f"Those that are configured: {naming.registries.known()}.",
                 )
             )
         chosen += entries or ()

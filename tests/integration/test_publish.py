@@ -53,7 +53,10 @@ class Site:
             "SSL_CERT_FILE": str(certificates / "bundle.pem"),
             "REVISION": "abc123",
         }
-        self.repository = Repository(folder / "repository", env=dict(self.logged_in))
+        # The docker backend is on beside ours, which reads its options.
+        self.repository = Repository(
+            folder / "repository", env=dict(self.logged_in), backends=("pants.backend.docker",)
+        )
         self.repository.write("BUILD", BUILD % "1")
 
     def registries(self, **more: str) -> str:
@@ -227,7 +230,13 @@ def test_what_is_skipped_says_why(site: Site) -> None:
     assert f"{site.one.address}/skipped:latest published to " in run.stderr
     skipped = "no.example.org/skipped:latest skipped (by `skip_push` on registry @no)."
     assert skipped in run.stderr
-    run = site.publish("//:nowhere").succeeded()
+    run = site.repository.pants(
+        f"--docker-registries={ {'one': {'address': 'x.example.org', 'skip_push': True}} }",
+        "publish",
+        "//:other",
+        "//:nowhere",
+    ).succeeded()
+    assert "x.example.org/other:latest skipped (by `skip_push` on registry @one)." in run.stderr
     assert "nowhere:latest skipped (no registry: `registries` of //:nowhere names none)." in (
         run.stderr
     )

@@ -144,7 +144,7 @@ def test_an_unknown_alias_says_which_are_known() -> None:
         full_names(None, choices=("@no", "@main"), registries=OTHERS[:2])
     assert str(caught.value) == (
         f"MINIMG-E033 {ADDRESS}: `registries`: there is no registry @no. "
-        "Those of `[minimg].registries` are: @z, @main."
+        "Those that are configured: @z, @main."
     )
 
 
