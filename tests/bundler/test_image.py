@@ -146,7 +146,7 @@ def test_an_image_without_a_name(tmp_path: Path) -> None:
         ("docker.io/hello:1", "docker.io/library/hello:1"),
         ("docker.io/tools/hello:1", "docker.io/tools/hello:1"),
         ("localhost/hello:1", "localhost/hello:1"),
-        ("ghcr.io/a/hello:1", "ghcr.io/a/hello:1"),
+        ("r.example.net/a/hello:1", "r.example.net/a/hello:1"),
         ("reg:5000/hello:1", "reg:5000/hello:1"),
         ("Reg/hello:1", "Reg/hello:1"),
     ],

@@ -22,7 +22,7 @@ FINE: list[tuple[Callable[..., Iterator[forms.Complaint]], list[str]]] = [
     (forms.template, ["{name}", "x/{directory}/{name}", "{full_directory}", "plain", "{env.A_1}"]),
     (
         forms.registry,
-        ["example.org", "a", "A-b.C:5000", "127.0.0.1:80", "[::1]:5000", "ghcr.io/a/b"],
+        ["example.org", "a", "A-b.C:5000", "127.0.0.1:80", "[::1]:5000", "r.example.net/a/b"],
     ),
     (forms.registry_choice, ["@main", "example.org:5000", "<all default registries>"]),
 ]

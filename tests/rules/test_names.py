@@ -117,7 +117,7 @@ OTHERS = (
         ([ALL_DEFAULT_REGISTRIES], ["main.example.org/lint/x:1", "z.example.org/lint/x:1"]),
         (["@z"], ["z.example.org/lint/x:1"]),
         (["z.example.org", "@z"], ["z.example.org/lint/x:1"]),
-        (["ghcr.io/a", "@main"], ["ghcr.io/a/lint/x:1", "main.example.org/lint/x:1"]),
+        (["r.example.net/a", "@main"], ["r.example.net/a/lint/x:1", "main.example.org/lint/x:1"]),
         (["@team"], ["example.org:5000/team/lint/x-hlint:1"]),
         (["example.org:5000/team"], ["example.org:5000/team/lint/x-hlint:1"]),
         (["@tagged"], ["tagged.example.org/lint/x:1", "tagged.example.org/lint/x:HLint"]),
