@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from pants_plugin_minimg.bundler import sizes
 from pants_plugin_minimg.bundler.architectures import PLATFORMS
 from pants_plugin_minimg.bundler.durations import nanoseconds
 
@@ -156,6 +157,13 @@ def annotation(name: str, value: str) -> Iterator[Complaint]:
         yield f"{name!r} is no name of an annotation", 'Write it as in "org.example.team".'
     if name == "org.opencontainers.image.created" and not _DATE_TIME.fullmatch(value):
         yield f"{name} is {value!r}", 'Write a date as RFC 3339 has it: "2026-01-31T12:00:00Z".'
+
+
+def size(value: str) -> Iterator[Complaint]:
+    try:
+        sizes.parse(value)
+    except ValueError as error:
+        yield str(error), 'Write it as in "20MB" or "15MiB".'
 
 
 def duration(value: str, what: str) -> Iterator[Complaint]:

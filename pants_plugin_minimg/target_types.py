@@ -541,6 +541,57 @@ class LibgccField(BoolField):
     )
 
 
+class AllowedLibrariesField(StringSequenceField, Checked):
+    alias = "allowed_libraries"
+    help = help_text(
+        """
+        The shared libraries that the image may hold, by the names that programs ask for, or globs
+        of them. One that is not listed fails the build, and says who needs it. Without the field
+        every library is fine.
+
+            minimal_docker_image(
+                name="image",
+                binary=":server",
+                allowed_libraries=["libc.so.6", "libssl.so.3", "libcrypto.so.3"],
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            if not value or "/" in value:
+                yield f"{value!r} is no name of a library", 'Write it as in "libssl.so.3".'
+
+
+class _SizeField(StringField, Checked):
+    def complaints(self) -> Iterator[forms.Complaint]:
+        if self.value is not None:
+            yield from forms.size(self.value)
+
+
+class MaxSizeField(_SizeField):
+    alias = "max_size"
+    help = help_text(
+        """
+        The most that the files of the image may take, uncompressed. More fails the build, with the
+        largest files named.
+
+            minimal_docker_image(name="image", binary=":server", max_size="20MB")
+        """
+    )
+
+
+class MaxWireSizeField(_SizeField):
+    alias = "max_wire_size"
+    help = help_text(
+        """
+        The most that a first pull of the image may transfer: its compressed layers and documents.
+
+            minimal_docker_image(name="image", binary=":server", max_wire_size="8MiB")
+        """
+    )
+
+
 # -- Compression ---------------------------------------------------------------------------------
 
 
@@ -940,6 +991,9 @@ class MinimalDockerImageTarget(Target):
         DlopenField,
         NssField,
         LibgccField,
+        AllowedLibrariesField,
+        MaxSizeField,
+        MaxWireSizeField,
         UpxField,
         UpxArgsField,
         EntrypointField,

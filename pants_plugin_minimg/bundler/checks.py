@@ -13,8 +13,18 @@ from pants_plugin_minimg.bundler.text import path_bytes, text
 
 
 def paths(entries: dict[bytes, Entry]) -> Iterator[MinimgError]:
-    """Names that a layer cannot hold, and entries that lie below something that is no directory."""
-    for path in entries:
+    """Names that a layer cannot hold, entries that lie below something that is no directory, and
+    those that everybody may change."""
+    for path, entry in entries.items():
+        if entry.mode & 0o002 and not (entry.kind == "dir" and entry.mode & 0o1000):
+            if entry.kind in ("file", "dir"):
+                yield MinimgError(
+                    "MINIMG-E013",
+                    text(path),
+                    f"everybody may write to it (mode {entry.mode:04o})",
+                    "Give it to the user that writes, or make it a folder with the sticky bit, as "
+                    'in `directories={"/tmp": "1777"}`.',
+                )
         if any(name.startswith(b".wh.") for name in path.split(b"/")):
             yield MinimgError(
                 "MINIMG-E013",

@@ -9,7 +9,7 @@ import argparse
 import os
 
 from pants_plugin_minimg.bundler import jsonfile
-from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 
 _MAX_TIME = 253402300799  # the last second that RFC 3339 can write
 
@@ -74,7 +74,7 @@ def run_pack(options: argparse.Namespace) -> None:
 
 
 def run_image(options: argparse.Namespace) -> None:
-    from pants_plugin_minimg.bundler import image, imagespec, report
+    from pants_plugin_minimg.bundler import image, imagespec, policy, report
     from pants_plugin_minimg.bundler.oci import Layer
     from pants_plugin_minimg.bundler.plan import Entry
 
@@ -87,10 +87,13 @@ def run_image(options: argparse.Namespace) -> None:
         platform = {str(key): str(value) for key, value in plan["platform"].items()}
         entrypoint = tuple(map(str, plan["entrypoint"]))
     built = image.build(spec, stack, platform, entrypoint, options.created)
-    for name, content in built.files().items():
-        jsonfile.write(os.path.join(options.out, "layout", name), content)
     packed = report.programs(entries, report.load_packed(options.report))
     info = report.info(spec, built.config, built.manifest, platform, stack, packed)
+    over = list(policy.sizes(spec.budget, spec.address, info["manifests"][0], entries, packed))
+    if over:
+        raise Problems(over)
+    for name, content in built.files().items():
+        jsonfile.write(os.path.join(options.out, "layout", name), content)
     jsonfile.write(os.path.join(options.out, "info.json"), jsonfile.readable(info))
     if options.tar:
         from pants_plugin_minimg.bundler import archive

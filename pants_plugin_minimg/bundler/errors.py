@@ -43,6 +43,8 @@ CODES = {
     "MINIMG-E033": "a registry is not configured, or not in the form it must have",
     "MINIMG-E034": "an image was not pushed",
     "MINIMG-E035": "an SBOM was not attached",
+    "MINIMG-E036": "a library is not on the image's list",
+    "MINIMG-E037": "an image is larger than its budget",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import jsonfile, sizes
 from pants_plugin_minimg.bundler.durations import nanoseconds
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 
@@ -59,14 +59,24 @@ class Process:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """The most bytes that an image may have, on disk and on the wire; None: any."""
+
+    disk: int | None = None
+    wire: int | None = None
+
+
+@dataclass(frozen=True)
 class ImageSpec:
     """`artifact` is where the product goes below the distribution folder; `annotations` are the
-    manifest's."""
+    manifest's; `address` is what errors are about."""
 
     artifact: str
     names: tuple[Name, ...]
     process: Process
     annotations: tuple[tuple[str, str], ...] = ()
+    budget: Budget = Budget()
+    address: str = ""
 
 
 def _text(raw: Any) -> str:
@@ -88,6 +98,10 @@ def _texts(raw: dict[str, Any], key: str) -> tuple[str, ...]:
 
 def _pairs(raw: dict[str, Any], key: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, _text(value)) for name, value in (raw.get(key) or {}).items())
+
+
+def _bytes(raw: dict[str, Any], key: str) -> int | None:
+    return None if raw.get(key) is None else sizes.parse(_text(raw[key]))
 
 
 def _process(raw: dict[str, Any]) -> Process:
@@ -139,6 +153,8 @@ def load(path: str) -> ImageSpec:
             names=tuple(dict.fromkeys(map(_name, raw["names"]))),
             process=_process(raw["config"]),
             annotations=_pairs(raw, "annotations"),
+            budget=Budget(_bytes(raw, "max_size"), _bytes(raw, "max_wire_size")),
+            address=_text(raw.get("address", raw["artifact"])),
         )
     problems = list(_problems(spec))
     if problems:

@@ -12,6 +12,7 @@ from pants_plugin_minimg.bundler import (
     globs,
     loader,
     placement,
+    policy,
     presets,
     runtime,
     shipped,
@@ -60,6 +61,9 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
     presets.add(request.presets, request.user, assembly)
     _check_architecture(request, resolver.programs, assembly)
     _check_versions(resolver.programs, assembly)
+    if request.allowed_libraries is not None:
+        closures = resolver.programs.closures.values()
+        assembly.problems += policy.libraries(request.allowed_libraries, closures)
     if request.hints:
         closures = resolver.programs.closures.values()
         is_there = assembly.entries.__contains__

@@ -12,6 +12,7 @@ from pants_plugin_minimg.bundler import jsonfile, oci
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.imagespec import ImageSpec, Name
 from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.sizes import shown
 from pants_plugin_minimg.bundler.text import text
 
 
@@ -130,7 +131,7 @@ _HEALTHCHECK = (
 
 def _lines(spec: ImageSpec, image: dict[str, Any]) -> list[str]:
     names = ", ".join(name.name for name in spec.names) or "an image without a name"
-    sizes = f"{_size(image['size_on_disk'])} on disk, {_size(image['size_on_wire'])} on the wire"
+    sizes = f"{shown(image['size_on_disk'])} on disk, {shown(image['size_on_wire'])} on the wire"
     files, layers = _count(image["files"], "file"), _count(len(image["layers"]), "layer")
     return [
         f"{spec.artifact}: {names}",
@@ -147,10 +148,10 @@ def _upx_lines(upx: dict[str, Any]) -> list[str]:
     lines = []
     if packed:
         each = ", ".join(
-            f"{program['path']} {_size(program['plain'])} to {_size(program['packed'])}"
+            f"{program['path']} {shown(program['plain'])} to {shown(program['packed'])}"
             for program in packed
         )
-        lines.append(f"  UPX saved {_size(upx['saved'])} on disk: {each}")
+        lines.append(f"  UPX saved {shown(upx['saved'])} on disk: {each}")
     for program in upx["programs"]:
         if program["outcome"] == "refused":
             lines.append(f"  {program['path']} stays as it is: {program['reason']}")
@@ -163,15 +164,3 @@ def _upx_lines(upx: dict[str, Any]) -> list[str]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _size(count: int) -> str:
-    """`999 B`, `12.3 kB`, `4.56 MB`: three digits, decimal units."""
-    amount, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB"):
-        if amount < 999.5:
-            break
-        amount, unit = amount / 1000, larger
-    if unit == "B":
-        return f"{count} B"
-    return f"{amount:.{2 if amount < 9.995 else 1 if amount < 99.95 else 0}f} {unit}"

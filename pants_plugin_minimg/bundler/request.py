@@ -88,6 +88,7 @@ class Request:
     dlopen: tuple[str, ...] = ("required",)
     hints: bool = True
     healthcheck: tuple[str, ...] = ()
+    allowed_libraries: tuple[str, ...] | None = None
 
     def variable(self, name: str) -> str | None:
         return dict(self.env).get(name)
@@ -152,6 +153,7 @@ def parse(raw: dict[str, Any]) -> Request:
     if raw["version"] != VERSION:
         raise ValueError(f"version {raw['version']} where {VERSION} is understood")
     install_to = raw.get("install_to") or "/"
+    allowed = raw.get("allowed_libraries")
     return Request(
         address=raw["address"],
         sysroot=_sysroot(raw.get("sysroot", {"kind": "host"})),
@@ -179,6 +181,7 @@ def parse(raw: dict[str, Any]) -> Request:
         dlopen=_priorities(raw.get("dlopen", ["required"])),
         hints=bool(raw.get("hints", True)),
         healthcheck=tuple(raw.get("healthcheck") or ()),
+        allowed_libraries=None if allowed is None else tuple(allowed),
     )
 
 

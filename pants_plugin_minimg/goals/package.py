@@ -81,6 +81,9 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     dlopen: fields.DlopenField
     nss: fields.NssField
     libgcc: fields.LibgccField
+    allowed_libraries: fields.AllowedLibrariesField
+    max_size: fields.MaxSizeField
+    max_wire_size: fields.MaxWireSizeField
     upx: fields.UpxField
     upx_args: fields.UpxArgsField
     entrypoint: fields.EntrypointField
@@ -204,6 +207,7 @@ def plan_request(
         "dlopen": _up_to(field_set.dlopen.value),
         "nss": field_set.nss.value,
         "libgcc": field_set.libgcc.value,
+        "allowed_libraries": field_set.allowed_libraries.value,
         "presets": field_set.presets.value or (),
         "package_records": field_set.package_records.value,
         "hints": hints,
@@ -250,6 +254,9 @@ def image_request(
             **({"healthcheck": check.to_json()} if check is not None else {}),
         },
         "annotations": dict(field_set.annotations.value or {}),
+        "address": str(field_set.address),
+        "max_size": field_set.max_size.value,
+        "max_wire_size": field_set.max_wire_size.value,
     }
 
 

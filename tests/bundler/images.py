@@ -124,6 +124,7 @@ def image(
     config: dict[str, Any] | None = None,
     names: list[dict[str, str]] | None = None,
     annotations: dict[str, str] | None = None,
+    budget: dict[str, str] | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Run `layer`, `image` and `tar` for an image of one layer; gives the tar and info.json."""
     layer(tmp, entries)
@@ -133,6 +134,7 @@ def image(
         "names": NAMES if names is None else names,
         "config": config or {},
         "annotations": annotations or {},
+        **(budget or {}),
     }
     plan = {
         "version": 1,

@@ -12,13 +12,15 @@ import sys
 
 import pytest
 
+from . import mutants
+
 MUTANTS = int(os.environ.get("MINIMG_MUTANTS", "2000"))
 #: A hang, on a machine that does other work too.
 SECONDS = 20
 
 
 def test_mutants_bring_an_answer_or_the_one_error_type() -> None:
-    command = [sys.executable, "-m", "tests.bundler.mutants"]
+    command = [sys.executable, "-m", mutants.__name__]
     done = subprocess.run(
         [*command, f"--count={MUTANTS}", f"--seconds={SECONDS}", f"--jobs={os.cpu_count() or 1}"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -39,12 +41,13 @@ def test_mutants_bring_an_answer_or_the_one_error_type() -> None:
 )
 def test_a_fault_would_be_found(fault: str, count: int) -> None:
     code = f"""
-from tests.bundler import mutants
+from {mutants.__name__} import symbol_versions
+from {mutants.__name__} import examine
 def check(*_):
     {fault}
     return [], []
-mutants.symbol_versions.check = check
-outcome = mutants.examine(0.5, range({count}))
+symbol_versions.check = check
+outcome = examine(0.5, range({count}))
 assert outcome.count == {count}
 print(len(outcome.failures))
 """

@@ -310,6 +310,24 @@ def test_the_same_file_twice_is_no_conflict(bench: Bench) -> None:
     assert "/etc/x" in _entries(bench.plan())
 
 
+@pytest.mark.parametrize("spec", ["0777", "0772 1:1"])
+def test_a_folder_that_everybody_may_change(bench: Bench, spec: str) -> None:
+    bench.tree("program", {"server*": STATIC})
+    assert bench.codes(directories={"/data": spec}) == ["MINIMG-E013"]
+
+
+@pytest.mark.parametrize("spec", ["1777", "0775 1:1"])
+def test_a_folder_where_each_file_is_its_owners(bench: Bench, spec: str) -> None:
+    bench.tree("program", {"server*": STATIC})
+    assert "/data" in _entries(bench.plan(directories={"/data": spec}))
+
+
+def test_a_file_that_everybody_may_write_to(bench: Bench) -> None:
+    bench.tree("program", {"server*": STATIC})
+    bench.tree("file", {"a": b"a"}, path="/etc/a", mode="0666")
+    assert bench.codes() == ["MINIMG-E013"]
+
+
 def test_a_path_below_a_file(bench: Bench) -> None:
     bench.tree("program", {"server*": STATIC})
     bench.tree("file", {"a": b"a"}, path="/server/etc")

@@ -331,6 +331,7 @@ def test_every_field_reaches_a_request() -> None:
         "env": {"V": "W"}, "workdir": "/K", "user": "1:2", "ports": ["9"], "volumes": ["/O"],
         "stop_signal": "SIGHUP", "image_labels": {"B": "A"}, "presets": ["passwd"],
         "package_records": False, "dlopen": "suggested", "nss": False, "libgcc": False,
+        "allowed_libraries": ["A"], "max_size": "1B", "max_wire_size": "2B",
         "healthcheck": image_healthcheck("/H"), "annotations": {"Q": "R"},
     }  # fmt: skip
     known = {field.alias for field in MinimalDockerImageTarget.core_fields}
