@@ -28,6 +28,7 @@ MAX_NEEDED = 1 << 16
 _PAGE = 4096
 _PATH_MAX = 4096
 _WINDOW = 1 << 14
+_CHUNK = 1 << 20
 
 
 class ElfError(Exception):
@@ -139,20 +140,20 @@ def read(file: BinaryIO) -> Elf:
 
 
 def _at(file: BinaryIO, offset: int, size: int) -> bytes:
-    """Up to `size` bytes; fewer at the end of the file."""
+    """Up to `size` bytes; fewer at the end of the file.
+
+    A size comes from the file itself and may lie: memory for it is taken as bytes arrive.
+    """
     if offset < 0 or offset >= 1 << 62:
         return b""
     try:
         file.seek(offset)
-        data = file.read(size)
-        while data and len(data) < size:
-            more = file.read(size - len(data))
-            if not more:
-                break
-            data += more
+        pieces = [file.read(min(size, _CHUNK))]
+        while pieces[-1] and (left := size - sum(map(len, pieces))) > 0:
+            pieces.append(file.read(min(left, _CHUNK)))
     except (OSError, ValueError, OverflowError) as err:
         raise ElfError(f"cannot be read: {err}") from err
-    return data
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class Reader:

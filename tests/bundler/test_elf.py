@@ -153,6 +153,22 @@ def test_overlapping_segments_the_later_one_is_seen() -> None:
     assert read(whole).soname == b"other"
 
 
+def test_a_size_that_lies_takes_no_memory() -> None:
+    """Reading asks for memory for all that it might get."""
+
+    class File(io.BytesIO):
+        asked = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.asked = max(self.asked, -1 if size is None else size)
+            return super().read(size)
+
+    file = File(build(Spec(soname=b"x")))
+    reader = elf.Reader(file)
+    assert len(reader.at(100, 1 << 40)) == len(file.getvalue()) - 100
+    assert file.asked <= 1 << 20
+
+
 def test_upx_is_recognised() -> None:
     packed = build(Spec(dynamic=False, payload=b"\0\0UPX!\r\r"))
     assert elf.upx_packed(io.BytesIO(packed))
