@@ -56,14 +56,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--python", help="one that has what the bundler imports (default: a new environment)"
     )
-    parser.add_argument("--scratch", type=Path, help="where to work (default: a new folder)")
-    parser.add_argument("--date", help="the date to print; the clock is not asked")
-    parser.add_argument("--write", action="store_true", help=f"write docs/{PAGE.name}")
-    options = parser.parse_args(arguments)
-    if options.write and not options.date:
-        parser.error("--write needs --date")
-    if options.rounds < 1 or options.megabytes < 1:
-        parser.error("at least one round of one megabyte")
+    command.add_options(parser, PAGE)
+    options = command.parse(parser, arguments)
+    if options.megabytes < 1:
+        parser.error("at least one megabyte")
     return options
 
 

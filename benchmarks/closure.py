@@ -48,15 +48,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m benchmarks.closure", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--lddtree", default="lddtree", metavar="PROGRAM", help="pax-utils' own")
-    parser.add_argument("--scratch", type=Path, help="where to work (default: a new folder)")
-    parser.add_argument("--date", help="the date to print; the clock is not asked")
-    parser.add_argument("--write", action="store_true", help=f"write docs/{PAGE.name}")
-    options = parser.parse_args(arguments)
-    if options.write and not options.date:
-        parser.error("--write needs --date")
-    if options.rounds < 1:
-        parser.error("at least one round")
-    return options
+    command.add_options(parser, PAGE)
+    return command.parse(parser, arguments)
 
 
 def lacking() -> list[str]:

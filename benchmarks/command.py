@@ -29,6 +29,22 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def add_options(parser: argparse.ArgumentParser, page: Path) -> None:
+    """Those of every benchmark: where to work, and what to do with the page."""
+    parser.add_argument("--scratch", type=Path, help="where to work (default: a new folder)")
+    parser.add_argument("--date", help="the date to print; the clock is not asked")
+    parser.add_argument("--write", action="store_true", help=f"write docs/{page.name}")
+
+
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    options = parser.parse_args(arguments)
+    if options.write and not options.date:
+        parser.error("--write needs --date")
+    if options.rounds < 1:
+        parser.error("at least one round")
+    return options
+
+
 def run(
     options: argparse.Namespace,
     lacking: Sequence[str],

@@ -39,13 +39,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for tool in peers.TOOLS:
         parser.add_argument(f"--{tool}", default=tool, metavar="PROGRAM")
     parser.add_argument("--engine", default="docker", metavar="PROGRAM")
-    parser.add_argument("--scratch", type=Path, help="where to work (default: a new folder)")
-    parser.add_argument("--date", help="the date to print; the clock is not asked")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
-    options = parser.parse_args(arguments)
-    if options.write and not options.date:
-        parser.error("--write needs --date")
-    if options.rounds < 1 or options.upx_rounds < 1:
+    command.add_options(parser, PAGE)
+    options = command.parse(parser, arguments)
+    if options.upx_rounds < 1:
         parser.error("at least one round")
     return options
 

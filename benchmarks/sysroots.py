@@ -54,15 +54,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="PROGRAM",
         help="one that has what the bundler imports (default: a new environment from its lock)",
     )
-    parser.add_argument("--scratch", type=Path, help="where to work (default: a new folder)")
-    parser.add_argument("--date", help="the date to print; the clock is not asked")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks-sysroots.md")
-    options = parser.parse_args(arguments)
-    if options.write and not options.date:
-        parser.error("--write needs --date")
-    if options.rounds < 1:
-        parser.error("at least one round")
-    return options
+    command.add_options(parser, PAGE)
+    return command.parse(parser, arguments)
 
 
 class Job:
