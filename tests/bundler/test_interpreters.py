@@ -96,17 +96,21 @@ def _inputs(tmp: Path) -> None:
     (tmp / "plan.json").write_text(json.dumps(plan))
 
 
-def _build(python: str, tmp: Path, name: str, umask: int = 0o022, **env: str) -> dict[str, str]:
+def _build(
+    python: str, tmp: Path, name: str, umask: int = 0o022, program: str = MAIN, **env: str
+) -> dict[str, str]:
     """SHA-256 of each file that `layer`, `image` and `tar` write."""
     out = tmp / name
     layer: list[str | Path] = ["layer", "--projection", tmp / "projection.json"]
     image: list[str | Path] = ["image", "--request", tmp / "image.json"]
-    _bundler(python, [*layer, "--blobs", tmp / "blobs", "--out", out], umask, env)
+    _bundler(python, [*layer, "--blobs", tmp / "blobs", "--out", out], umask, env, program)
     image += ["--layer", out / "layer.json", "--plan", tmp / "plan.json", "--out", out]
-    _bundler(python, image, umask, env)
+    _bundler(python, image, umask, env, program)
     (blob,) = (out / "blobs" / "sha256").iterdir()
     blob.rename(out / "layout" / "blobs" / "sha256" / blob.name)
-    _bundler(python, ["tar", "--layout", out / "layout", "--out", out / "a.tar"], umask, env)
+    _bundler(
+        python, ["tar", "--layout", out / "layout", "--out", out / "a.tar"], umask, env, program
+    )
     return {
         str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
@@ -114,9 +118,11 @@ def _build(python: str, tmp: Path, name: str, umask: int = 0o022, **env: str) ->
     }
 
 
-def _bundler(python: str, command: list[str | Path], umask: int, env: dict[str, str]) -> None:
+def _bundler(
+    python: str, command: list[str | Path], umask: int, env: dict[str, str], program: str
+) -> None:
     subprocess.run(
-        [python, "-B", "-c", MAIN, *map(str, command)],
+        [python, "-B", "-c", program, *map(str, command)],
         env={"PYTHONPATH": os.pathsep.join((str(ROOT), *_extra_path(python))), **env},
         umask=umask,
         check=True,
@@ -172,6 +178,16 @@ def _install(python: str, folder: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         unavailable(f"{python} cannot install the tool's packages: {done.stderr.strip()[-300:]}")
+
+
+@pytest.mark.parametrize("cores", [1, 64])
+def test_the_number_of_cores_does_not_reach_the_bytes(
+    inputs: Path, expected: dict[str, str], cores: int, tmp_path: Path
+) -> None:
+    """As many processes compress as there are cores."""
+    program = f"import os; os.cpu_count = lambda: {cores}\n{MAIN}"
+    name = f"{cores} cores"
+    assert _build(sys.executable, inputs, name, program=program, TMPDIR=str(tmp_path)) == expected
 
 
 @pytest.mark.parametrize(
