@@ -47,6 +47,15 @@ OF_A_REGISTRY = (*INTERPOLATIONS, "target_repository")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 #: `{env.NAME}`: the variable NAME of the environment that Pants runs in.
 VARIABLE = re.compile(r"env\.([A-Za-z_][A-Za-z0-9_]*)\Z")
+_VARIABLE_IN = re.compile(r"\{env\.[A-Za-z_]")
+#: The predefined keys of OCI image-spec 1.1, annotations.md.
+_OCI_ANNOTATIONS = frozenset(
+    f"org.opencontainers.image.{key}"
+    for key in (
+        *("created", "authors", "url", "documentation", "source", "version", "revision", "vendor"),
+        *("licenses", "ref.name", "title", "description", "base.digest", "base.name"),
+    )
+)
 #: As in `docker_image`: stands in `registries` for those that are configured as default.
 ALL_DEFAULT_REGISTRIES = "<all default registries>"
 
@@ -155,7 +164,14 @@ def annotation(name: str, value: str) -> Iterator[Complaint]:
     """OCI image-spec 1.1, annotations.md."""
     if not name.strip() or _CONTROL.search(name):
         yield f"{name!r} is no name of an annotation", 'Write it as in "org.example.team".'
-    if name == "org.opencontainers.image.created" and not _DATE_TIME.fullmatch(value):
+    known = name in _OCI_ANNOTATIONS or not name.startswith("org.opencontainers.")
+    if not known:
+        yield (
+            f"OCI has no annotation {name}, and reserves such names",
+            (f"Those that it has: {', '.join(sorted(_OCI_ANNOTATIONS))}."),
+        )
+    dated = name == "org.opencontainers.image.created" and not _VARIABLE_IN.search(value)
+    if dated and not _DATE_TIME.fullmatch(value):
         yield f"{name} is {value!r}", 'Write a date as RFC 3339 has it: "2026-01-31T12:00:00Z".'
 
 

@@ -812,7 +812,8 @@ class AnnotationsField(DictStringToStringField, Checked):
     help = help_text(
         """
         Annotations of the image's manifest, which registries show; `image_labels` are for engines.
-        Nothing is filled in by itself: a commit or a time would make another digest of equal bytes.
+        Those of `[minimg].annotations` are added. Nothing is filled in by itself: a commit or a
+        time would make another digest of equal bytes. `{env.NAME}` is that variable's value.
 
             minimal_docker_image(
                 name="image",
@@ -831,7 +832,7 @@ class ImageLabelsField(DictStringToStringField, Checked):
     alias = "image_labels"
     help = help_text(
         """
-        Labels of the image.
+        Labels of the image. `{env.NAME}` in a value is the variable NAME of the environment.
 
             minimal_docker_image(
                 name="image", binary=":server", image_labels={"org.example.team": "build"}

@@ -37,6 +37,7 @@ from pants_plugin_minimg.util_rules import (
     sbom,
     sysroots,
 )
+from pants_plugin_minimg.util_rules.metadata import Metadata, metadata
 from pants_plugin_minimg.util_rules.names import ImageName, Naming, image_names
 from pants_plugin_minimg.util_rules.registries import Registries
 
@@ -233,7 +234,10 @@ def wanted_sysroot(field_set: MinimalDockerImageFieldSet) -> sysroots.Wanted:
 
 
 def image_request(
-    field_set: MinimalDockerImageFieldSet, called: Sequence[ImageName], artifact: str
+    field_set: MinimalDockerImageFieldSet,
+    called: Sequence[ImageName],
+    artifact: str,
+    told: Metadata,
 ) -> dict[str, Any]:
     """What `image` reads: the names, and the config of the container."""
     check = field_set.healthcheck.value
@@ -250,10 +254,10 @@ def image_request(
             "ports": [_port(port) for port in field_set.ports.value or ()],
             "volumes": field_set.volumes.value or (),
             "stop_signal": field_set.stop_signal.value,
-            "labels": dict(field_set.image_labels.value or {}),
+            "labels": dict(told.labels),
             **({"healthcheck": check.to_json()} if check is not None else {}),
         },
-        "annotations": dict(field_set.annotations.value or {}),
+        "annotations": dict(told.annotations),
         "address": str(field_set.address),
         "max_size": field_set.max_size.value,
         "max_wire_size": field_set.max_wire_size.value,
@@ -314,6 +318,12 @@ async def package_minimal_docker_image(
             options.default_repository,
             registries,
         )
+    )
+    told = await metadata(
+        field_set.address,
+        field_set.image_labels.value or {},
+        field_set.annotations.value or {},
+        options.annotations,
     )
     if field_set.sysroot.value is None:
         access.check(address)

@@ -96,6 +96,28 @@ class MinimgSubsystem(Subsystem):
         ),
         advanced=True,
     )
+    annotations = DictOption[str](
+        help=softwrap(
+            """
+            Annotations of all images, beside those of the field `annotations`, which wins. In
+            values here, there and in `image_labels`, `{env.NAME}` is the variable NAME of the
+            environment. A value that changes with each commit gives another digest each time.
+
+            Example: `annotations = { "org.opencontainers.image.revision" = "{env.COMMIT}" }`.
+            """
+        ),
+    )
+    plans = BoolOption(
+        default=False,
+        help=softwrap(
+            """
+            Whether `package` also writes NAME.plan.json: every path of the image, the SHA-256 of
+            its content, and why it is there. The bundler's `verify` compares an image with it.
+
+            Example: `plans = true`.
+            """
+        ),
+    )
     hints = BoolOption(
         default=True,
         help=softwrap(

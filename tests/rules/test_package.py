@@ -340,8 +340,9 @@ def test_every_field_reaches_a_request() -> None:
     def requests(**given: Any) -> str:
         target = MinimalDockerImageTarget(given, Address("a", target_name="t"))
         field_set = MinimalDockerImageFieldSet.create(target)
+        told = Metadata(field_set.image_labels.value or {}, field_set.annotations.value or {})
         return json.dumps(
-            [package.plan_request(field_set, []), package.image_request(field_set, [], "x")]
+            [package.plan_request(field_set, []), package.image_request(field_set, [], "x", told)]
         )
 
     plain = requests(binary=":b")

@@ -120,6 +120,7 @@ def test_fine(values: dict[str, Any]) -> None:
         ("healthcheck", image_healthcheck("/a", retries=0)),
         ("annotations", {"": "x"}),
         ("annotations", {"org.opencontainers.image.created": "yesterday"}),
+        ("annotations", {"org.opencontainers.image.licence": "MIT"}),
         ("image_tags", ["a:b"]),
         ("image_tags", ["{x}"]),
         ("image_tags", ["{env.1}"]),
