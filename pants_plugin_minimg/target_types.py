@@ -563,6 +563,30 @@ class AllowedLibrariesField(StringSequenceField, Checked):
                 yield f"{value!r} is no name of a library", 'Write it as in "libssl.so.3".'
 
 
+class AllowedSecretsField(StringSequenceField, Checked):
+    alias = "allowed_secrets"
+    help = help_text(
+        """
+        Files of the image that look like secrets and may be in it, each by its exact path.
+
+        A private key, a token, the credentials of a cloud, or a file with a name such as `.netrc`
+        or `.docker/config.json` fails the build otherwise: whoever pulls the image can read it. A
+        path that is allowed and holds no secret is an error too, so that the list stays right.
+
+            minimal_docker_image(
+                name="image",
+                binary=":server",
+                files={"/etc/test/key.pem": ":test-key"},
+                allowed_secrets=["/etc/test/key.pem"],
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            yield from forms.path(value)
+
+
 class _SizeField(StringField, Checked):
     def complaints(self) -> Iterator[forms.Complaint]:
         if self.value is not None:
@@ -993,6 +1017,7 @@ class MinimalDockerImageTarget(Target):
         NssField,
         LibgccField,
         AllowedLibrariesField,
+        AllowedSecretsField,
         MaxSizeField,
         MaxWireSizeField,
         UpxField,

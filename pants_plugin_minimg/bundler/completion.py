@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pants_plugin_minimg.bundler import checks, contents, elf, loader
+from pants_plugin_minimg.bundler import checks, contents, credentials, elf, loader
 from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.closure import Options, Programs
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
@@ -47,6 +47,7 @@ def complete(
     problems += checks.entrypoint(request, process or list(request.cmd), image)
     problems += checks.healthcheck(request, image)
     problems += checks.user(request, image)
+    problems += credentials.check(assembly.entries, blobs, request.allowed_secrets)
     problems += differing.values()
     stop_at(problems)
     entries = sorted(assembly.entries.values(), key=order)
@@ -61,6 +62,23 @@ def complete(
         pack=_packable(assembly, programs) if request.pack else {},
         log=list(dict.fromkeys(assembly.log)),
     )
+
+
+def further(request: Request, assembly: Assembly, blobs: str) -> list[MinimgError]:
+    """What else is wrong with an image that has problems already, so that one report has it all.
+
+    The entrypoint is left out: its program may be what the problems are about.
+    """
+    assembly.keep_left_directories()
+    try:
+        contents.store(assembly.sysroot, list(assembly.entries.values()), assembly.generated, blobs)
+    except MinimgError as error:
+        return [error]
+    return [
+        *checks.paths(assembly.entries),
+        *checks.user(request, _image_view(assembly, blobs)),
+        *credentials.check(assembly.entries, blobs, request.allowed_secrets),
+    ]
 
 
 def _platform(programs: Programs) -> dict[str, str]:

@@ -45,6 +45,8 @@ CODES = {
     "MINIMG-E035": "an SBOM was not attached",
     "MINIMG-E036": "a library is not on the image's list",
     "MINIMG-E037": "an image is larger than its budget",
+    "MINIMG-E038": "a file is a secret",
+    "MINIMG-E039": "an image is not what it should be",
 }
 
 

@@ -20,7 +20,7 @@ from pants_plugin_minimg.bundler import (
 )
 from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.closure import Options, Programs, Resolver
-from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.bundler.implicit import charsets, hints, nss, sysroot_data
 from pants_plugin_minimg.bundler.implicit.openings import Wanted
 from pants_plugin_minimg.bundler.plan import FIRST_PARTY, Plan
@@ -68,7 +68,8 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         closures = resolver.programs.closures.values()
         is_there = assembly.entries.__contains__
         assembly.log += hints.lines(sysroot, closures, is_there, request.dlopen)
-    completion.stop_at(assembly.problems)
+    if assembly.problems:
+        raise Problems(assembly.problems + completion.further(request, assembly, blobs))
     packages = shipped.add_records(assembly, lower, request.package_records)
     completion.stop_at(assembly.problems)
     return completion.complete(

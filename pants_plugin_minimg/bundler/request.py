@@ -89,6 +89,7 @@ class Request:
     hints: bool = True
     healthcheck: tuple[str, ...] = ()
     allowed_libraries: tuple[str, ...] | None = None
+    allowed_secrets: tuple[bytes, ...] = ()
 
     def variable(self, name: str) -> str | None:
         return dict(self.env).get(name)
@@ -182,6 +183,7 @@ def parse(raw: dict[str, Any]) -> Request:
         hints=bool(raw.get("hints", True)),
         healthcheck=tuple(raw.get("healthcheck") or ()),
         allowed_libraries=None if allowed is None else tuple(allowed),
+        allowed_secrets=_paths(raw, "allowed_secrets"),
     )
 
 

@@ -83,6 +83,7 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     nss: fields.NssField
     libgcc: fields.LibgccField
     allowed_libraries: fields.AllowedLibrariesField
+    allowed_secrets: fields.AllowedSecretsField
     max_size: fields.MaxSizeField
     max_wire_size: fields.MaxWireSizeField
     upx: fields.UpxField
@@ -209,6 +210,7 @@ def plan_request(
         "nss": field_set.nss.value,
         "libgcc": field_set.libgcc.value,
         "allowed_libraries": field_set.allowed_libraries.value,
+        "allowed_secrets": _escaped(field_set.allowed_secrets.value),
         "presets": field_set.presets.value or (),
         "package_records": field_set.package_records.value,
         "hints": hints,
