@@ -1,7 +1,7 @@
 """The bundler's command line: `python -m pants_plugin_minimg.bundler COMMAND …`.
 
-Exit status 0: done. 1: `closure` found something missing. 2: bad input; standard error holds one
-line for each problem and nothing else (of `push`: after what skopeo said).
+Exit status 0: done. 1: `closure` or `verify` found something wrong. 2: bad input; standard error
+holds one line for each problem and nothing else (of `push`: after what skopeo said).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _COMMANDS = {
     **dict.fromkeys(("unpack", "rootfs"), "cli_unpack"),
     "sbom": "cli_sbom",
     **dict.fromkeys(("referrer", "push"), "cli_push"),
+    "verify": "cli_verify",
 }
 
 

@@ -55,14 +55,19 @@ def load(path: str) -> list[Entry]:
     raw = jsonfile.load(path)
     with jsonfile.reading(path):
         entries = [Entry.from_json(entry) for entry in raw["entries"]]
-        entries.sort(key=lambda entry: (entry.kind == "hardlink", order(entry)))
-        problems = list(_problems(entries))
-    if problems:
-        raise Problems(problems)
+        entries.sort(key=position)
+        wrong = list(problems(entries))
+    if wrong:
+        raise Problems(wrong)
     return entries
 
 
-def _problems(entries: list[Entry]) -> Iterator[MinimgError]:
+def position(entry: Entry) -> tuple[bool, list[bytes]]:
+    """Sorts the entries of a layer as its tar has them."""
+    return entry.kind == "hardlink", order(entry)
+
+
+def problems(entries: list[Entry]) -> Iterator[MinimgError]:
     """What would make a tar that readers disagree about."""
     seen: dict[bytes, Entry] = {}
     for entry in entries:

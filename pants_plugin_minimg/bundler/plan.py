@@ -113,16 +113,19 @@ class Plan:
 
     def layers(self) -> dict[int, list[Entry]]:
         """The entries of each layer that is not empty, with the directories that lead to them."""
-        explicit = {entry.path: entry for entry in self.entries if entry.kind == "dir"}
-        layers: dict[int, dict[bytes, Entry]] = {}
-        for entry in self.entries:
-            layer = layers.setdefault(entry.layer, {})
-            layer[entry.path] = entry
-            for parent in parents(entry.path):
-                layer.setdefault(parent, explicit.get(parent) or Entry(parent, "dir", 0o755))
-        return {
-            number: sorted(layer.values(), key=order) for number, layer in sorted(layers.items())
-        }
+        return layers(self.entries)
+
+
+def layers(entries: list[Entry]) -> dict[int, list[Entry]]:
+    """The entries of each layer that is not empty, with the directories that lead to them."""
+    explicit = {entry.path: entry for entry in entries if entry.kind == "dir"}
+    found: dict[int, dict[bytes, Entry]] = {}
+    for entry in entries:
+        layer = found.setdefault(entry.layer, {})
+        layer[entry.path] = entry
+        for parent in parents(entry.path):
+            layer.setdefault(parent, explicit.get(parent) or Entry(parent, "dir", 0o755))
+    return {number: sorted(layer.values(), key=order) for number, layer in sorted(found.items())}
 
 
 def parents(path: bytes) -> list[bytes]:

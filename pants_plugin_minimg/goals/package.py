@@ -270,11 +270,11 @@ def _port(value: str) -> str:
     return value if "/" in value else f"{value}/tcp"
 
 
-def artifact_paths(output_path: OutputPathField) -> tuple[str, str, str]:
-    """The tar, and beside it the info JSON and the SBOM. A path that the user gave is the tar's."""
+def artifact_paths(output_path: OutputPathField) -> tuple[str, str, str, str]:
+    """The tar, and beside it info JSON, SBOM and plan. A path that the user gave is the tar's."""
     tar = output_path.value_or_default(file_ending="tar")
     stem = tar[: -len(".tar")] if tar.endswith(".tar") else tar
-    return tar, f"{stem}.docker-info.json", f"{stem}.cdx.json"
+    return tar, f"{stem}.docker-info.json", f"{stem}.cdx.json", f"{stem}.plan.json"
 
 
 def uses_sysroot(planned: closure.Planned) -> bool:
@@ -348,26 +348,24 @@ async def package_minimal_docker_image(
     bill = await sbom.step(bundler, planned, packed, str(called[0]), address)
     outputs = await run_all([*steps, bill])
     written = await engine.digest_entries_all(outputs)
-    tar_path, info_path, sbom_path = artifact_paths(field_set.output_path)
+    tar_path, info_path, sbom_path, plan_path = artifact_paths(field_set.output_path)
     made = await image.assemble(
         bundler,
-        image_request(field_set, called, tar_path),
+        image_request(field_set, called, tar_path, told),
         planned,
         packed,
         [closure.files_below(entries, "out") for entries in written[:-1]],
         options.source_date_epoch,
     )
     (listed,) = [entry for entry in written[-1] if isinstance(entry, FileEntry)]
+    beside = [
+        FileEntry(info_path, made.info.file_digest),
+        FileEntry(sbom_path, listed.file_digest),
+    ]
+    if options.plans:
+        beside.append(FileEntry(plan_path, planned.files["plan.json"].file_digest))
     products = await engine.create_digests(
-        [
-            CreateDigest(
-                [
-                    FileEntry(tar_path, made.tar.file_digest),
-                    FileEntry(info_path, made.info.file_digest),
-                    FileEntry(sbom_path, listed.file_digest),
-                ]
-            )
-        ]
+        [CreateDigest([FileEntry(tar_path, made.tar.file_digest), *beside])]
     )
     return BuiltPackage(
         products[0],
@@ -379,8 +377,7 @@ async def package_minimal_docker_image(
                 called,
                 remarks(planned, sysroot.of_host, upx.inputs() is None),
             ),
-            BuiltPackageArtifact(info_path),
-            BuiltPackageArtifact(sbom_path),
+            *(BuiltPackageArtifact(entry.path) for entry in beside),
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -21,12 +22,14 @@ from pants.engine.rules import QueryRule
 from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg import register
+from pants_plugin_minimg.bundler import __main__ as bundler
 from pants_plugin_minimg.goals import package
 from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerImageFieldSet
 from pants_plugin_minimg.goals.run import MinimalDockerImageRunFieldSet
 from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.target_types import MinimalDockerImageTarget, image_healthcheck
 from pants_plugin_minimg.util_rules import closure
+from pants_plugin_minimg.util_rules.metadata import Metadata
 from tests.rules.support import plugin_rules, set_options
 
 BUILD = """\
@@ -273,6 +276,23 @@ def test_run(rule_runner: RuleRunner) -> None:
     assert "/app/script_image.tar" in script and " app/script_image:1 " in script
 
 
+def test_the_plan_beside_the_image_verifies_it(
+    rule_runner: RuleRunner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--minimg-plans", "--minimg-annotations={'org.example.team': 'build'}"]
+    built = build(rule_runner, "script_image", *options)
+    paths = [artifact.relpath for artifact in built.artifacts]
+    assert paths[-1] == "app/script_image.plan.json"
+    for path, content in contents(rule_runner, built.digest).items():
+        (tmp_path / Path(path).name).write_bytes(content)
+    image, info, _, plan = [str(tmp_path / Path(str(path)).name) for path in paths]
+    assert bundler.main(["verify", image, "--plan", plan, "--info", info]) == 0
+    artifact = built.artifacts[0]
+    assert isinstance(artifact, BuiltMinimalImage) and artifact.layout is not None
+    manifest = blob(contents(rule_runner, artifact.layout), artifact.manifest)
+    assert manifest["annotations"] == {"org.example.team": "build"}
+
+
 def test_run_with_options_by_the_name_for_this_machine(rule_runner: RuleRunner) -> None:
     options = [REGISTRIES, "--minimg-run-args=--read-only --network=none"]
     request = run_request(rule_runner, "named_image", *options)
@@ -290,7 +310,7 @@ def test_run_with_options_by_the_name_for_this_machine(rule_runner: RuleRunner) 
 )
 def test_artifact_paths(value: str | None, tar: str, stem: str) -> None:
     field = OutputPathField(value, Address("a/b", target_name="image"))
-    expected = (tar, f"{stem}.docker-info.json", f"{stem}.cdx.json")
+    expected = (tar, f"{stem}.docker-info.json", f"{stem}.cdx.json", f"{stem}.plan.json")
     assert package.artifact_paths(field) == expected
 
 
@@ -331,7 +351,8 @@ def test_every_field_reaches_a_request() -> None:
         "env": {"V": "W"}, "workdir": "/K", "user": "1:2", "ports": ["9"], "volumes": ["/O"],
         "stop_signal": "SIGHUP", "image_labels": {"B": "A"}, "presets": ["passwd"],
         "package_records": False, "dlopen": "suggested", "nss": False, "libgcc": False,
-        "allowed_libraries": ["A"], "max_size": "1B", "max_wire_size": "2B",
+        "allowed_libraries": ["A"], "allowed_secrets": ["/S"],
+        "max_size": "1B", "max_wire_size": "2B",
         "healthcheck": image_healthcheck("/H"), "annotations": {"Q": "R"},
     }  # fmt: skip
     known = {field.alias for field in MinimalDockerImageTarget.core_fields}
