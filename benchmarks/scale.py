@@ -1,0 +1,281 @@
+"""What many images cost: cold, when nothing changed, and when one program of them did.
+
+Run from the repository's root: `python3 -m benchmarks.scale --help`; see README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from benchmarks import command, measure
+from benchmarks.machine import describe
+from benchmarks.measure import Times
+from benchmarks.ours import Caches, Ours
+from benchmarks.ours_times import FirstTimes, first_times
+from benchmarks.report import aim_line, table_line
+from benchmarks.scale_repository import Images
+from benchmarks.sysroot_tool import Tool
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGE = REPOSITORY / "docs" / "benchmarks-scale.md"
+_RAN = re.compile(r"Running (.*) under semaphore with concurrency id")
+_KINDS = (
+    ("plan", re.compile(r"Find what ")),
+    ("layer", re.compile(r"Write layer ")),
+    ("SBOM", re.compile(r"Write what is in ")),
+    ("image and tar", re.compile(r"Write the image ")),
+    ("look at this machine", re.compile(r"Look ")),
+)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python3 -m benchmarks.scale", description=__doc__)
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="of the runs in which nothing changed"
+    )
+    parser.add_argument("--counts", type=int, nargs="+", default=[1, 10, 100, 1000])
+    command.add_options(parser, PAGE)
+    return command.parse(parser, arguments)
+
+
+@dataclass
+class Measured:
+    """Seconds but for `memory`, which is bytes of the daemon, and counts of processes by kind."""
+
+    cold: float = 0.0
+    floor: float = 0.0
+    processes: Counter[str] = field(default_factory=Counter)
+    no_op: dict[bool, Times] = field(default_factory=lambda: {True: Times(), False: Times()})
+    archive: dict[bool, Times] = field(default_factory=lambda: {True: Times(), False: Times()})
+    one_changed: Counter[str] = field(default_factory=Counter)
+    one_changed_time: float = 0.0
+    memory: int = 0
+    store: int = 0
+    distinct: int = 0
+
+    def ratio(self, pantsd: bool) -> float:
+        found = measure.paired(self.no_op[pantsd], self.archive[pantsd], lambda a, b: a / b)
+        return found or 0.0
+
+
+def kinds(log: str) -> Counter[str]:
+    """The processes that ran, by what they are."""
+    out: Counter[str] = Counter()
+    for name in _RAN.findall(log):
+        out[next((kind for kind, words in _KINDS if words.match(name)), name)] += 1
+    return out
+
+
+class Job:
+    def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
+        self.options, self.scratch = options, scratch
+        self.load = os.getloadavg()[0]
+        self.ours: Ours | None = None
+        self.found: dict[int, Measured] = {}
+
+    def prepare(self) -> None:
+        self.ours = Ours(REPOSITORY, self.scratch)
+        self.version = self.ours.version()
+        self.first: FirstTimes = first_times(self.ours, self.scratch)
+        self.tool = Tool(REPOSITORY, self.scratch, None)
+        self.images = {count: Images(self.ours.root, count) for count in self.options.counts}
+        self.empty = self._empty()
+
+    def run(self) -> None:
+        for count in self.options.counts:
+            command.say(f"{count} images")
+            self.found[count] = self._measure(self.images[count])
+
+    def stop(self) -> None:
+        if self.ours is not None:
+            self.ours.stop()
+
+    def _empty(self) -> float:
+        """Seconds of a process of the sandbox tool that does next to nothing."""
+        consulted = self.scratch / "nothing.json"
+        consulted.write_text('{"version": 1, "paths": {}, "listed": {}}')
+        times = Times()
+        for _ in range(10):
+            arguments = ("stat", f"--consulted={consulted}", f"--out={self.scratch / 'nothing'}")
+            times.add(
+                measure.run(
+                    [self.tool.python, "-m", "pants_plugin_minimg.bundler", *arguments],
+                    REPOSITORY,
+                )
+            )
+        return times.median or 0.0
+
+    def _package(
+        self, targets: Sequence[str], caches: Caches, pantsd: bool, *options: str
+    ) -> tuple[float, str]:
+        assert self.ours is not None
+        first, *others = targets
+        argv = [*self.ours.command(first, caches, pantsd, options), *others]
+        seconds, log = measure.run_and_read(argv, self.ours.root)
+        return seconds, log
+
+    def _measure(self, images: Images) -> Measured:
+        assert self.ours is not None
+        out = Measured()
+        caches = self.first.primed.copied(self.scratch / "store-scale")
+        archives = self.first.primed.copied(self.scratch / "store-archives")
+        start, _ = self._package(images.archives(), archives, False)
+        before = _size(caches.store)
+        seconds, log = self._package(images.images(), caches, False, "--level=debug")
+        out.processes = kinds(log)
+        shutil.rmtree(caches.store)
+        caches = self.first.primed.copied(caches.store)
+        seconds, _ = self._package(images.images(), caches, False)
+        out.cold = seconds
+        out.store = _size(caches.store) - before
+        out.distinct, compression = self._distinct(images)
+        out.floor = sum(out.processes.values()) * self.empty + compression
+        command.say(f"  cold {seconds:.1f} s, archives {start:.1f} s, floor {out.floor:.1f} s")
+        for pantsd in (False, True):
+            self._package(images.archives(), archives, pantsd)
+            self._package(images.images(), caches, pantsd)
+            for number in range(self.options.rounds):
+                pair = [
+                    (images.archives(), archives, out.archive[pantsd]),
+                    (images.images(), caches, out.no_op[pantsd]),
+                ]
+                for targets, store, times in pair if number % 2 else reversed(pair):
+                    times.add(self._package(targets, store, pantsd)[0])
+            command.say(f"  no-op, pantsd {pantsd}: {out.ratio(pantsd):.2f} x an archive's")
+        out.memory = self._memory()
+        images.change(images.count // 2, "changed")
+        out.one_changed_time, log = self._package(images.images(), caches, True, "--level=debug")
+        out.one_changed = kinds(log)
+        self.ours.stop()
+        shutil.rmtree(caches.store, ignore_errors=True)
+        shutil.rmtree(archives.store, ignore_errors=True)
+        return out
+
+    def _memory(self) -> int:
+        """The daemon's resident bytes."""
+        assert self.ours is not None
+        for file in self.ours.root.glob(".pids/**/pantsd/pid"):
+            status = Path(f"/proc/{file.read_text().strip()}/status")
+            for line in status.read_text().splitlines() if status.exists() else ():
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1]) * 1024
+        return 0
+
+    def _distinct(self, images: Images) -> tuple[int, float]:
+        """Bytes of all different layers, packed, and the seconds that compressing them takes."""
+        assert self.ours is not None
+        folder = self.ours.root / "dist" / images.name
+        answer = self.tool.child("compress", {"images": sorted(map(str, folder.glob("*.tar")))})
+        return int(answer["bytes"]), float(answer["compression"])
+
+    def page(self) -> str:
+        date = f" on {self.options.date}" if self.options.date else ""
+        parts = [
+            "# Benchmarks of scale",
+            "Written by `python3 -m benchmarks.scale`; benchmarks/README.md says how to run it.",
+            f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}. "
+            f"{self.version}. The sandbox tool is built, and nothing else of the images is cached. "
+            f"An empty process of the tool takes {self.empty * 1000:.0f} ms.",
+            self._table(),
+            "The processes of one image: "
+            + ", ".join(f"{number} × {kind}" for kind, number in self._one().items())
+            + ".",
+            "## What we set ourselves",
+            self._aims(),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def _one(self) -> Counter[str]:
+        return self.found[min(self.found)].processes
+
+    def _table(self) -> str:
+        titles = [
+            *("images", "cold, s", "processes", "no-op, s", "÷ archives", "no-op, pantsd, s"),
+            *("÷ archives", "one changed, s", "its processes", "pantsd, MB", "store, MB"),
+            "distinct layers, MB",
+        ]
+        lines = [table_line(titles), table_line(["---:"] * len(titles))]
+        for count, one in self.found.items():
+            lines.append(
+                table_line(
+                    [
+                        str(count),
+                        f"{one.cold:.1f}",
+                        str(sum(one.processes.values())),
+                        f"{one.no_op[False].median or 0:.2f}",
+                        f"{one.ratio(False):.2f}",
+                        f"{one.no_op[True].median or 0:.2f}",
+                        f"{one.ratio(True):.2f}",
+                        f"{one.one_changed_time:.2f}",
+                        str(sum(one.one_changed.values())),
+                        f"{one.memory / 1e6:.0f}",
+                        f"{one.store / 1e6:.1f}",
+                        f"{one.distinct / 1e6:.1f}",
+                    ]
+                )
+            )
+        return "\n".join(lines)
+
+    def _aims(self) -> str:
+        lines = [table_line(["aim", "measured", ""]), table_line(["---", "---:", "---"])]
+        first = self.found[min(self.found)]
+        for count, one in self.found.items():
+            for pantsd in (False, True):
+                name = "with" if pantsd else "without"
+                lines.append(
+                    aim_line(
+                        f"{count}: no-op ÷ archives', {name} pantsd ≤ 1.10",
+                        f"{one.ratio(pantsd):.2f}",
+                        one.ratio(pantsd) <= 1.1,
+                    )
+                )
+            if count == min(self.found):
+                continue
+            if count == 100:
+                cost = one.cold / first.cold
+                lines.append(aim_line("100: cold ÷ one image's ≤ 10", f"{cost:.1f}", cost <= 10))
+            cost = (one.cold - first.cold) / (one.floor - first.floor)
+            lines.append(
+                aim_line(
+                    f"{count}: beyond one image ÷ (empty processes + compression) ≤ 1.5",
+                    f"{cost:.2f}",
+                    cost <= 1.5,
+                )
+            )
+            changed = sum(one.one_changed.values())
+            alone = sum(self._one().values())
+            lines.append(
+                aim_line(
+                    f"{count}: one changed: no more processes than one image has ({alone})",
+                    str(changed),
+                    changed <= alone,
+                )
+            )
+        return "\n".join(lines)
+
+
+def _size(store: Path) -> int:
+    """Bytes that the store's files take, holes apart."""
+    return sum(
+        os.lstat(os.path.join(folder, name)).st_blocks * 512
+        for folder, _, names in os.walk(store)
+        for name in names
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    return command.run(options, [], partial(Job, options), PAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

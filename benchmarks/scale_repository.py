@@ -1,0 +1,77 @@
+"""A folder of generated images, each of a program of its own over libraries that all share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.ours import CannotMeasure
+from pants_plugin_minimg.bundler import loader
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.sysroot import DirSysroot
+
+FOLDER = "benchmark-scale"
+_PROGRAMS = "/usr/bin"
+_SMALLEST, _LARGEST = 20_000, 400_000
+BUILD = """\
+for number in range({count}):
+    file(name=f"program_{{number}}", source=f"program_{{number}}")
+    minimal_docker_image(
+        name=f"image_{{number}}",
+        binary=f":program_{{number}}",
+        repository=f"minimg-benchmark/image-{{number}}",
+        package_records=False,
+    )
+    archive(name=f"archive_{{number}}", format="tar", files=[f":program_{{number}}"])
+"""
+
+
+def programs() -> Iterator[Path]:
+    """Dynamic programs of this machine whose libraries are all there, by name."""
+    sysroot = DirSysroot(b"/")
+    for entry in sorted(os.scandir(_PROGRAMS), key=lambda entry: entry.name):
+        if not entry.is_file(follow_symlinks=False):
+            continue
+        if not _SMALLEST < entry.stat().st_size < _LARGEST or entry.stat().st_mode & 0o7000:
+            continue
+        try:
+            closure = loader.resolve(sysroot, os.fsencode(entry.path))
+        except MinimgError:
+            continue
+        if closure.interpreter and not closure.missing and not closure.refused:
+            yield Path(entry.path)
+
+
+class Images:
+    """`count` images in `root`/FOLDER-count."""
+
+    def __init__(self, root: Path, count: int) -> None:
+        self.count = count
+        self.name = f"{FOLDER}-{count}"
+        self.folder = root / self.name
+        self.folder.mkdir()
+        found = list(programs())
+        if not found:
+            raise CannotMeasure(f"no program of {_PROGRAMS} can be in an image")
+        for number in range(count):
+            target = self.program(number)
+            shutil.copyfile(found[number % len(found)], target)
+            target.chmod(0o755)
+            self.change(number, f"{count}")
+        (self.folder / "BUILD").write_text(BUILD.format(count=count))
+
+    def program(self, number: int) -> Path:
+        return self.folder / f"program_{number}"
+
+    def change(self, number: int, text: str) -> None:
+        """Other bytes, the same program: what follows the last section is never read."""
+        with open(self.program(number), "ab") as file:
+            file.write(f"\n{number} {text}\n".encode())
+
+    def images(self) -> list[str]:
+        return [f"//{self.name}:image_{number}" for number in range(self.count)]
+
+    def archives(self) -> list[str]:
+        return [f"//{self.name}:archive_{number}" for number in range(self.count)]
