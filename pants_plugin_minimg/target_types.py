@@ -563,6 +563,22 @@ class AllowedLibrariesField(StringSequenceField, Checked):
                 yield f"{value!r} is no name of a library", 'Write it as in "libssl.so.3".'
 
 
+class FormatField(StringField):
+    TAR, LAYOUT = "tar", "oci-layout"
+    alias = "format"
+    default = TAR
+    valid_choices = (TAR, LAYOUT)
+    help = help_text(
+        """
+        What `package` writes: `tar`, the file that engines load, or `oci-layout`, a folder for
+        skopeo, umoci, crane and other tools of registries, which holds no byte twice. `publish` and
+        `run` take both.
+
+            minimal_docker_image(name="image", binary=":server", format="oci-layout")
+        """
+    )
+
+
 class AllowedSecretsField(StringSequenceField, Checked):
     alias = "allowed_secrets"
     help = help_text(
@@ -1018,6 +1034,7 @@ class MinimalDockerImageTarget(Target):
         LibgccField,
         AllowedLibrariesField,
         AllowedSecretsField,
+        FormatField,
         MaxSizeField,
         MaxWireSizeField,
         UpxField,

@@ -103,20 +103,22 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     repository: fields.RepositoryField
     image_tags: fields.ImageTagsField
     output_path: OutputPathField
+    format: fields.FormatField
     environment: engine.EnvironmentField
 
 
 @dataclass(frozen=True)
 class BuiltMinimalImage(BuiltPackageArtifact):
-    """The tar of an image, and what it is pushed from.
+    """The tar or folder of an image, and what it is pushed from.
 
-    `layout` holds the OCI layout that the tar was made of, below `layout/`, and `sbom` the bill of
+    `layout` holds its OCI layout below `layout/`, which a tar was made of, and `sbom` the bill of
     materials as `sbom.OUTPUT`. `manifest` is the manifest's digest, `sha256:…`.
     """
 
     layout: Digest | None = None
     sbom: Digest | None = None
     manifest: str = ""
+    is_tar: bool = True
     names: tuple[ImageName, ...] = ()
 
     @classmethod
@@ -135,6 +137,7 @@ class BuiltMinimalImage(BuiltPackageArtifact):
             layout=made.layout,
             sbom=bill,
             manifest=manifest["digest"],
+            is_tar=made.tar is not None,
             names=called,
         )
 
@@ -270,11 +273,21 @@ def _port(value: str) -> str:
     return value if "/" in value else f"{value}/tcp"
 
 
-def artifact_paths(output_path: OutputPathField) -> tuple[str, str, str, str]:
-    """The tar, and beside it info JSON, SBOM and plan. A path that the user gave is the tar's."""
-    tar = output_path.value_or_default(file_ending="tar")
-    stem = tar[: -len(".tar")] if tar.endswith(".tar") else tar
-    return tar, f"{stem}.docker-info.json", f"{stem}.cdx.json", f"{stem}.plan.json"
+def artifact_paths(output_path: OutputPathField, tar: bool) -> tuple[str, str, str, str]:
+    """The image, and beside it info JSON, SBOM and plan. A path that the user gave is the image's.
+
+    The image is a tar, or the folder of a layout.
+    """
+    image = output_path.value_or_default(file_ending="tar" if tar else None)
+    stem = image[: -len(".tar")] if image.endswith(".tar") else image
+    return image, f"{stem}.docker-info.json", f"{stem}.cdx.json", f"{stem}.plan.json"
+
+
+def product(made: image.Image, path: str) -> list[FileEntry]:
+    """The tar at `path`, or the layout's files below it."""
+    if made.tar is not None:
+        return [FileEntry(path, made.tar.file_digest)]
+    return [FileEntry(f"{path}/{name}", file.file_digest) for name, file in made.files.items()]
 
 
 def uses_sysroot(planned: closure.Planned) -> bool:
@@ -348,14 +361,16 @@ async def package_minimal_docker_image(
     bill = await sbom.step(bundler, planned, packed, str(called[0]), address)
     outputs = await run_all([*steps, bill])
     written = await engine.digest_entries_all(outputs)
-    tar_path, info_path, sbom_path, plan_path = artifact_paths(field_set.output_path)
+    tar = field_set.format.value == fields.FormatField.TAR
+    path, info_path, sbom_path, plan_path = artifact_paths(field_set.output_path, tar)
     made = await image.assemble(
         bundler,
-        image_request(field_set, called, tar_path, told),
+        image_request(field_set, called, path, told),
         planned,
         packed,
         [closure.files_below(entries, "out") for entries in written[:-1]],
         options.source_date_epoch,
+        tar,
     )
     (listed,) = [entry for entry in written[-1] if isinstance(entry, FileEntry)]
     beside = [
@@ -364,14 +379,12 @@ async def package_minimal_docker_image(
     ]
     if options.plans:
         beside.append(FileEntry(plan_path, planned.files["plan.json"].file_digest))
-    products = await engine.create_digests(
-        [CreateDigest([FileEntry(tar_path, made.tar.file_digest), *beside])]
-    )
+    products = await engine.create_digests([CreateDigest([*product(made, path), *beside])])
     return BuiltPackage(
         products[0],
         (
             BuiltMinimalImage.create(
-                tar_path,
+                path,
                 made,
                 outputs[-1],
                 called,

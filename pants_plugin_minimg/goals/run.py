@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from pants.core.goals.run import RunFieldSet, RunInSandboxBehavior, RunRequest
-from pants.engine.fs import CreateDigest, FileContent
+from pants.engine.fs import CreateDigest, Digest, FileContent
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerImageFieldSet
+from pants_plugin_minimg.subsystems.bundler import process, run_all, set_up_bundler
+from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.target_types import ExtraRunArgsField
+from pants_plugin_minimg.util_rules import host
 
 _SCRIPT = "minimg_run.sh"
+_TAR = "image.tar"
 #: Tried in this order; the first that answers is taken.
 ENGINES = ("docker", "podman")
 
@@ -83,19 +87,40 @@ exec "$engine" run --rm -i $terminal --pull=never {shlex.join([*arguments, name]
 """
 
 
+async def _tar(image: BuiltMinimalImage, address: str, access: host.HostAccess) -> Digest:
+    """_TAR, of an image that was built as a layout."""
+    assert image.layout is not None
+    bundler = await set_up_bundler(interpreter(access.local))
+    outputs = await run_all(
+        [
+            process(
+                bundler,
+                ("tar", "--layout=layout", f"--out={_TAR}"),
+                description=f"Write {address} as a tar",
+                inputs=image.layout,
+                output_files=(_TAR,),
+            )
+        ]
+    )
+    return outputs[0]
+
+
 @rule(desc="Get an image ready to run", level=LogLevel.DEBUG)
 async def run_minimal_docker_image(
-    field_set: MinimalDockerImageRunFieldSet, options: MinimgSubsystem
+    field_set: MinimalDockerImageRunFieldSet, options: MinimgSubsystem, access: host.HostAccess
 ) -> RunRequest:
     built = await engine.build_packages([field_set.to_package()])
-    tar = next(a for a in built[0].artifacts if isinstance(a, BuiltMinimalImage))
-    assert tar.relpath is not None
-    name = next((name for name in tar.names if name.local), tar.names[0])
+    image = next(a for a in built[0].artifacts if isinstance(a, BuiltMinimalImage))
+    assert image.relpath is not None
+    content, tar = built[0].digest, image.relpath
+    if not image.is_tar:
+        content, tar = await _tar(image, str(field_set.address), access), _TAR
+    name = next((name for name in image.names if name.local), image.names[0])
     arguments = (*options.run_args, *(field_set.extra_run_args.value or ()))
-    script = run_script(str(field_set.address), tar.relpath, str(name), arguments)
+    script = run_script(str(field_set.address), tar, str(name), arguments)
     scripts = await engine.create_digests([CreateDigest([FileContent(_SCRIPT, script.encode())])])
     return RunRequest(
-        digest=await engine.merge_all((built[0].digest, *scripts)),
+        digest=await engine.merge_all((content, *scripts)),
         args=("/bin/sh", f"{{chroot}}/{_SCRIPT}"),
     )
 

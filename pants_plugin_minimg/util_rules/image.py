@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,15 @@ from pants_plugin_minimg.util_rules.compress import Packed
 
 @dataclass(frozen=True)
 class Image:
-    """An OCI layout, the tar made of it, and what is known about it.
+    """An OCI layout, the tar made of it if it was wanted, and what is known about it.
 
-    `layout` holds `oci-layout`, `index.json`, `manifest.json` and `blobs/` below `layout/`.
+    `layout` holds `oci-layout`, `index.json`, `manifest.json` and `blobs/` below `layout/`, and
+    `files` the same by their paths in the layout.
     """
 
     layout: Digest
-    tar: FileEntry
+    files: Mapping[str, FileEntry]
+    tar: FileEntry | None
     info: FileEntry
     details: Mapping[str, Any]
 
@@ -34,8 +36,9 @@ async def assemble(
     packed: Packed,
     layers: Sequence[Mapping[str, FileEntry]],
     epoch: int,
+    tar: bool,
 ) -> Image:
-    """Config, manifest, index and tar in one process; the layout takes the blobs as digests.
+    """Config, manifest, index and `tar` in one process; the layout takes the blobs as digests.
 
     `epoch` is when the image says that it was created, in seconds since 1970.
     """
@@ -55,7 +58,7 @@ async def assemble(
                     FileEntry("plan.json", planned.files["plan.json"].file_digest),
                     *_moved(reports, packed.reports.values()),
                     *_moved(descriptors, [files["layer.json"] for files in layers]),
-                    *_below("layout", blobs),
+                    *(_below("layout", blobs) if tar else ()),
                 ]
             ),
         ]
@@ -72,8 +75,7 @@ async def assemble(
                     "--plan=plan.json",
                     *(_option("--report", reports)),
                     f"--created={epoch}",
-                    "--layers=layout",
-                    "--tar=out/image.tar",
+                    *(("--layers=layout", "--tar=out/image.tar") if tar else ()),
                     "--out=out",
                 ),
                 description=f"Write the image {request['artifact']}",
@@ -84,10 +86,23 @@ async def assemble(
     )
     entries = await engine.digest_entries_all(outputs)
     files = files_below(entries[0], "out")
-    own = [FileEntry(path, e.file_digest) for path, e in files.items() if "/" in path]
-    digests = await engine.create_digests([CreateDigest([*own, *_below("layout", blobs)])])
+    return await finished(files, blobs)
+
+
+async def finished(files: Mapping[str, FileEntry], blobs: Mapping[str, FileEntry]) -> Image:
+    """`files` are those that the process wrote, `blobs` what the layout takes beside them."""
+    whole = {**{path: entry for path, entry in files_of_layout(files)}, **blobs}
+    digests = await engine.create_digests([CreateDigest(_below("layout", whole))])
     (details,) = await read_json([files["info.json"]])
-    return Image(digests[0], files["image.tar"], files["info.json"], details)
+    return Image(digests[0], whole, files.get("image.tar"), files["info.json"], details)
+
+
+def files_of_layout(files: Mapping[str, FileEntry]) -> Iterator[tuple[str, FileEntry]]:
+    """By their paths in it."""
+    for path, entry in files.items():
+        folder, _, rest = path.partition("/")
+        if folder == "layout":
+            yield rest, entry
 
 
 def _moved(paths: Sequence[str], files: Any) -> list[FileEntry]:

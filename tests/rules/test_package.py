@@ -56,6 +56,7 @@ minimal_docker_image(
     image_tags=["1", "latest"],
 )
 minimal_docker_image(name="packed_image", binary=":packed", output_path="there/x.tar")
+minimal_docker_image(name="layout_image", binary=":packed", format="oci-layout")
 minimal_docker_image(
     name="named_image",
     binary=":packed",
@@ -276,6 +277,36 @@ def test_run(rule_runner: RuleRunner) -> None:
     assert "/app/script_image.tar" in script and " app/script_image:1 " in script
 
 
+def test_a_layout_instead_of_the_tar(rule_runner: RuleRunner) -> None:
+    built = build(rule_runner, "layout_image")
+    artifact = built.artifacts[0]
+    assert isinstance(artifact, BuiltMinimalImage) and artifact.layout is not None
+    assert artifact.relpath == "app/layout_image" and not artifact.is_tar
+    written = contents(rule_runner, built.digest)
+    layout = {
+        path[len("layout/") :]: content
+        for path, content in contents(rule_runner, artifact.layout).items()
+    }
+    assert {f"app/layout_image/{path}": content for path, content in layout.items()} == {
+        path: content for path, content in written.items() if path.startswith("app/layout_image/")
+    }
+    assert sorted(set(written) - {f"app/layout_image/{path}" for path in layout}) == [
+        "app/layout_image.cdx.json",
+        "app/layout_image.docker-info.json",
+    ]
+    plain = build(rule_runner, "packed_image").artifacts[0]
+    assert isinstance(plain, BuiltMinimalImage)
+    assert plain.manifest == artifact.manifest
+
+
+def test_a_layout_becomes_a_tar_to_be_run(rule_runner: RuleRunner) -> None:
+    files = contents(rule_runner, run_request(rule_runner, "layout_image").digest)
+    assert sorted(files) == ["image.tar", "minimg_run.sh"]
+    assert files["image.tar"] == contents(rule_runner, build(rule_runner, "packed_image").digest)[
+        "there/x.tar"
+    ].replace(b"packed_image", b"layout_image")
+
+
 def test_the_plan_beside_the_image_verifies_it(
     rule_runner: RuleRunner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -311,7 +342,15 @@ def test_run_with_options_by_the_name_for_this_machine(rule_runner: RuleRunner) 
 def test_artifact_paths(value: str | None, tar: str, stem: str) -> None:
     field = OutputPathField(value, Address("a/b", target_name="image"))
     expected = (tar, f"{stem}.docker-info.json", f"{stem}.cdx.json", f"{stem}.plan.json")
-    assert package.artifact_paths(field) == expected
+    assert package.artifact_paths(field, tar=True) == expected
+
+
+def test_the_folder_of_a_layout_is_named_as_the_target() -> None:
+    field = OutputPathField(None, Address("a/b", target_name="image"))
+    assert package.artifact_paths(field, tar=False)[:2] == (
+        "a.b/image",
+        "a.b/image.docker-info.json",
+    )
 
 
 @pytest.mark.parametrize(
@@ -342,6 +381,7 @@ def test_every_field_reaches_a_request() -> None:
         "sysroot", "packages", "architecture", "alternatives",  # the sysroot's own request
         "registries", "repository", "image_tags", "output_path",  # names
         "skip_push", "attach_sbom", "extra_run_args",  # publish and run
+        "format",  # what is written
         "dependencies", "environment", "tags", "description",  # Pants' own
     }  # fmt: skip
     values: dict[str, Any] = {

@@ -183,7 +183,13 @@ def test_the_image_is_made_of_descriptors_and_its_blobs_are_merged(
     request = {"artifact": "a/image.tar"}
     made = fake.run(
         image.assemble(
-            BUNDLER, request, planned(fake, 1, b"plan"), packed, [layer("lower"), layer("upper")], 7
+            BUNDLER,
+            request,
+            planned(fake, 1, b"plan"),
+            packed,
+            [layer("lower"), layer("upper")],
+            7,
+            tar=True,
         )
     )
     assert made.details == {"log_lines": ["done"]}
@@ -194,7 +200,28 @@ def test_the_image_is_made_of_descriptors_and_its_blobs_are_merged(
         "layout/blobs/sha256/lower": b"bytes",
         "layout/blobs/sha256/upper": b"bytes",
     }
-    assert fake.content(made.tar) == b"tar"
+    assert made.tar is not None and fake.content(made.tar) == b"tar"
+
+
+def test_a_layout_alone_needs_no_bytes_of_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(argv: tuple[str, ...], inputs: Tree) -> Tree:
+        assert not any(word.startswith(("--tar", "--layers")) for word in argv)
+        assert not any("blobs" in path for path in inputs)
+        return {"out/info.json": b"{}", "out/layout/index.json": b"i"}
+
+    fake = install(monkeypatch, command)
+    one = {
+        "layer.json": fake.entry("layer.json", b""),
+        "blobs/sha256/a": fake.entry("blobs/sha256/a", b"bytes"),
+    }
+    made = fake.run(
+        image.assemble(
+            BUNDLER, {"artifact": "x"}, planned(fake, 1, b"plan"), NOTHING_PACKED, [one], 0,
+            tar=False,
+        )
+    )  # fmt: skip
+    assert made.tar is None
+    assert set(made.files) == {"index.json", "blobs/sha256/a"}
 
 
 def test_without_upx_no_report_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +233,12 @@ def test_without_upx_no_report_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     one = {"layer.json": fake.entry("layer.json", b"")}
     fake.run(
         image.assemble(
-            BUNDLER, {"artifact": "x"}, planned(fake, 1, b"plan"), NOTHING_PACKED, [one], 0
+            BUNDLER,
+            {"artifact": "x"},
+            planned(fake, 1, b"plan"),
+            NOTHING_PACKED,
+            [one],
+            0,
+            tar=True,
         )
     )

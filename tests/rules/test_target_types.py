@@ -42,6 +42,7 @@ def test_defaults() -> None:
     unset = {
         "registries",
         "skip_push",
+        "format",
         "attach_sbom",
         "dlopen",
         "nss",
