@@ -6,7 +6,8 @@ from pants.backend.python.util_rules import pex
 from pants.build_graph.build_file_aliases import BuildFileAliases
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg.goals import lock, package, publish, run
+from pants_plugin_minimg.goals import lock, package, package_index, publish, run, run_index
+from pants_plugin_minimg.index_target import MinimalDockerIndexTarget
 from pants_plugin_minimg.subsystems import debian, minimg, upx
 from pants_plugin_minimg.sysroot_targets import DebianSysrootTarget, RootfsSysrootTarget
 from pants_plugin_minimg.target_types import (
@@ -28,13 +29,20 @@ def rules():  # type: ignore[no-untyped-def]
         *lock.rules(),
         *registries.rules(),
         *package.rules(),
+        *package_index.rules(),
         *publish.rules(),
         *run.rules(),
+        *run_index.rules(),
     ]
 
 
 def target_types():  # type: ignore[no-untyped-def]
-    return [MinimalDockerImageTarget, DebianSysrootTarget, RootfsSysrootTarget]
+    return [
+        MinimalDockerImageTarget,
+        MinimalDockerIndexTarget,
+        DebianSysrootTarget,
+        RootfsSysrootTarget,
+    ]
 
 
 def build_file_aliases() -> BuildFileAliases:

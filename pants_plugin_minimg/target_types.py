@@ -214,6 +214,29 @@ class ArchitectureField(StringField, Checked):
             yield from forms.architecture(self.value)
 
 
+class ArchitecturesField(StringSequenceField, Checked):
+    alias = "architectures"
+    help = help_text(
+        """
+        Architectures, by Debian's names, for each of which the image is built from its sysroot. The
+        result is one index: one reference, one push, and each engine takes its own. The manifests
+        are the very ones of the single images. Where each architecture has a binary of its own,
+        make an image for each and a `minimal_docker_index` of them.
+
+            minimal_docker_image(
+                name="git_image",
+                sysroot="//sysroots:bookworm",
+                architectures=["amd64", "arm64"],
+                executables=["/usr/bin/git"],
+            )
+        """
+    )
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for value in self.value or ():
+            yield from forms.architecture(value)
+
+
 class AlternativesField(DictStringToStringField, Checked):
     alias = "alternatives"
     help = help_text(
@@ -1019,6 +1042,7 @@ class MinimalDockerImageTarget(Target):
         SysrootField,
         PackagesField,
         ArchitectureField,
+        ArchitecturesField,
         AlternativesField,
         ExecutablesField,
         IncludeField,
@@ -1112,7 +1136,7 @@ def target_problems(target: Target) -> Iterable[MinimgError]:
             "the image has no program",
             'Set `binary` to a target that builds one, or `executables`, as in ["/usr/bin/git"].',
         )
-    for field in (PackagesField, ArchitectureField, AlternativesField):
+    for field in (PackagesField, ArchitectureField, ArchitecturesField, AlternativesField):
         if target[field].value and not target[SysrootField].value:
             yield MinimgError(
                 "MINIMG-E018",
@@ -1120,6 +1144,13 @@ def target_problems(target: Target) -> Iterable[MinimgError]:
                 f"`{field.alias}` is set without `sysroot`",
                 "Name a `debian_sysroot` in `sysroot`.",
             )
+    if target[ArchitectureField].value and target[ArchitecturesField].value:
+        yield MinimgError(
+            "MINIMG-E018",
+            address,
+            "`architecture` and `architectures` are both set",
+            "Take one away.",
+        )
     if target[UpxArgsField].value is not None and not target[UpxField].value:
         yield MinimgError(
             "MINIMG-E018",

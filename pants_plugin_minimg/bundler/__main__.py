@@ -18,7 +18,7 @@ from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 _COMMANDS = {
     "closure": "cli_closure",
     **dict.fromkeys(("sweep", "stat", "plan"), "cli_plan"),
-    **dict.fromkeys(("layer", "pack", "image", "tar"), "cli_image"),
+    **dict.fromkeys(("layer", "pack", "image", "index", "tar"), "cli_image"),
     **dict.fromkeys(("lock", "sources"), "cli_lock"),
     "scope": "cli_scope",
     **dict.fromkeys(("unpack", "rootfs"), "cli_unpack"),

@@ -65,8 +65,10 @@ def _check_whole(layout: str, names: set[str]) -> None:
     """Every blob that `docker load` will look for is there."""
     path = os.path.join(layout, "manifest.json")
     with jsonfile.reading(path), open(path, "rb") as file:
-        (image,) = jsonfile.parse(file.read())
-        needed = [image["Config"], *image["Layers"]]
+        images = jsonfile.parse(file.read())
+        if not isinstance(images, list) or not images:
+            raise ValueError("no list of images")
+        needed = [name for image in images for name in (image["Config"], *image["Layers"])]
     for name in [*needed, "oci-layout", "index.json"]:
         if name not in names:
             raise MinimgError("MINIMG-E001", layout, f"the layout does not hold {name}")

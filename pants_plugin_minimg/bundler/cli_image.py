@@ -1,4 +1,4 @@
-"""The commands `layer`, `pack`, `image` and `tar`.
+"""The commands `layer`, `pack`, `image`, `index` and `tar`.
 
 Each imports what it needs when it runs: every process of a build pays for its start.
 """
@@ -41,6 +41,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     whole.add_argument("--layers", help="folder of the layers' blobs, for --tar")
     whole.add_argument("--tar", help="write the tar that engines load, too")
     whole.set_defaults(run=run_image)
+
+    index = commands.add_parser("index", help="write an index over images of several platforms")
+    index.add_argument("--request", required=True, help="names and annotations: index.json")
+    index.add_argument("--origin", nargs="+", required=True, help="what each image is made of")
+    index.add_argument("--image", nargs="+", required=True, help="layouts, of which the documents")
+    index.add_argument("--info", nargs="+", required=True, help="info.json of each image")
+    index.add_argument("--out", required=True)
+    index.add_argument("--layers", help="folder of all blobs of the images, for --tar")
+    index.add_argument("--tar", help="write the tar that engines load, too")
+    index.set_defaults(run=run_index)
 
     tar = commands.add_parser("tar", help="write a layout as the tar that engines load")
     tar.add_argument("--layout", required=True)
@@ -94,6 +104,22 @@ def run_image(options: argparse.Namespace) -> None:
         raise Problems(over)
     for name, content in built.files().items():
         jsonfile.write(os.path.join(options.out, "layout", name), content)
+    jsonfile.write(os.path.join(options.out, "info.json"), jsonfile.readable(info))
+    if options.tar:
+        from pants_plugin_minimg.bundler import archive
+
+        archive.write(os.path.join(options.out, "layout"), options.tar, options.layers)
+
+
+def run_index(options: argparse.Namespace) -> None:
+    from pants_plugin_minimg.bundler import imageindex, imagespec, report
+
+    spec = imagespec.load_index(options.request)
+    parts = map(imageindex.load, options.origin, options.image, options.info)
+    built = imageindex.build(spec, list(parts))
+    for name, content in built.files().items():
+        jsonfile.write(os.path.join(options.out, "layout", name), content)
+    info = report.index_info(spec, built.index, [part.about for part in built.parts])
     jsonfile.write(os.path.join(options.out, "info.json"), jsonfile.readable(info))
     if options.tar:
         from pants_plugin_minimg.bundler import archive

@@ -25,7 +25,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     push.add_argument("--layout", required=True)
     push.add_argument("--location", required=True, help="REGISTRY/REPOSITORY")
     push.add_argument("--tag", required=True, help="of the image in the registry")
-    push.add_argument("--referrer", help="the output of `referrer`, to attach")
+    push.add_argument(
+        "--referrer", action="append", default=[], help="an output of `referrer`, to attach"
+    )
     push.set_defaults(run=run_push)
 
 
@@ -52,8 +54,8 @@ def run_push(options: argparse.Namespace) -> None:
         tag = found["annotations"]["org.opencontainers.image.ref.name"]
         image = pushing.Pushed(options.address, options.layout, tag, found["digest"])
     pushing.push(skopeo, image, options.location, options.tag)
-    if options.referrer:
-        pushing.attach(skopeo, image, options.location, options.referrer)
+    for referrer in options.referrer:
+        pushing.attach(skopeo, options.address, options.location, referrer)
 
 
 def _image(index: str) -> dict[str, Any]:

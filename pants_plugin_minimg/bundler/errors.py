@@ -47,6 +47,8 @@ CODES = {
     "MINIMG-E037": "an image is larger than its budget",
     "MINIMG-E038": "a file is a secret",
     "MINIMG-E039": "an image is not what it should be",
+    "MINIMG-E040": "two images of an index are for one platform",
+    "MINIMG-E041": "no image of an index is for this machine",
 }
 
 

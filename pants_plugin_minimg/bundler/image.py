@@ -6,6 +6,7 @@ Only documents are written here. The layers' blobs are not read: what is known o
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,8 +117,16 @@ def _healthcheck(check: Healthcheck | None) -> dict[str, Any] | None:
 
 
 def _index(image: Image) -> dict[str, Any]:
-    """One descriptor a name: the only form in which every reader finds every tag."""
     descriptor = {**image.manifest.descriptor(), "platform": image.platform}
+    return {
+        "schemaVersion": 2,
+        "mediaType": oci.INDEX,
+        "manifests": named_descriptors(descriptor, image.names),
+    }
+
+
+def named_descriptors(descriptor: dict[str, Any], names: Sequence[Name]) -> list[dict[str, Any]]:
+    """One descriptor a name: the only form in which every reader finds every tag."""
     named = [
         {
             **descriptor,
@@ -126,13 +135,9 @@ def _index(image: Image) -> dict[str, Any]:
                 "org.opencontainers.image.ref.name": name.tag,
             },
         }
-        for name in image.names
+        for name in names
     ]
-    return {
-        "schemaVersion": 2,
-        "mediaType": oci.INDEX,
-        "manifests": named or [descriptor],
-    }
+    return named or [descriptor]
 
 
 def _docker_manifest(image: Image) -> list[dict[str, Any]]:

@@ -79,6 +79,16 @@ class ImageSpec:
     address: str = ""
 
 
+@dataclass(frozen=True)
+class IndexSpec:
+    """The same of an index of images, which has no process of its own."""
+
+    artifact: str
+    names: tuple[Name, ...]
+    annotations: tuple[tuple[str, str], ...]
+    address: str
+
+
 def _text(raw: Any) -> str:
     if not isinstance(raw, str):
         raise TypeError(f"{raw!r} where a string is understood")
@@ -160,6 +170,18 @@ def load(path: str) -> ImageSpec:
     if problems:
         raise Problems(problems)
     return spec
+
+
+def load_index(path: str) -> IndexSpec:
+    """Raises MinimgError MINIMG-E001 for what is no such file."""
+    raw = jsonfile.load(path)
+    with jsonfile.reading(path):
+        return IndexSpec(
+            artifact=_text(raw["artifact"]),
+            names=tuple(dict.fromkeys(map(_name, raw["names"]))),
+            annotations=_pairs(raw, "annotations"),
+            address=_text(raw["address"]),
+        )
 
 
 def port(text: str) -> str:

@@ -6,6 +6,7 @@ Rules: OCI image-spec 1.1, config.md, manifest.md, image-index.md, image-layout.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,6 +30,11 @@ def digest_of(content: bytes) -> str:
 def blob_path(digest: str) -> str:
     """Where a layout keeps a blob, relative to the layout's folder."""
     return f"{BLOBS}/{digest[len('sha256:') :]}"
+
+
+def platform(raw: Mapping[str, Any]) -> dict[str, str]:
+    """What a document says of its platform, in the order in which people write it: os first."""
+    return {key: str(raw[key]) for key in ("os", "architecture", "variant") if raw.get(key)}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile, referrers
+from pants_plugin_minimg.bundler import jsonfile, oci, referrers
 from pants_plugin_minimg.bundler.errors import MinimgError
 
 #: The first that is known to push a list without what it lists, by `--multi-arch=index-only`.
@@ -125,7 +125,7 @@ def _overheard(process: subprocess.Popen[bytes], quiet: bool) -> str:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What is pushed: an OCI layout, the tag of the image in it, and its manifest's digest.
+    """What is pushed: an OCI layout, the tag of the image or index in it, and that one's digest.
 
     `address` is of the target that it is made of.
     """
@@ -143,7 +143,9 @@ def push(skopeo: Skopeo, image: Pushed, location: str, tag: str) -> None:
     """
     reference = f"{location}:{tag}"
     try:
-        digest = skopeo.copy(f"oci:{image.layout}:{image.tag}", f"docker://{reference}")
+        # `--all`: an index with all of its images.
+        source = f"oci:{image.layout}:{image.tag}"
+        digest = skopeo.copy(source, f"docker://{reference}", "--all")
     except Failed as failed:
         raise MinimgError(
             "MINIMG-E034", image.address, f"{reference} was not pushed", _remedy(failed, location)
@@ -156,18 +158,17 @@ def push(skopeo: Skopeo, image: Pushed, location: str, tag: str) -> None:
         )
 
 
-def attach(skopeo: Skopeo, image: Pushed, location: str, layout: str) -> None:
-    """Push the artifact in `layout`, which refers to `image`, and have it in the image's list.
+def attach(skopeo: Skopeo, address: str, location: str, layout: str) -> None:
+    """Push the artifact in `layout`, and have it in the list of the image that it refers to.
 
-    Raises MinimgError MINIMG-E035, and E001 when `layout` is no output of `referrer`.
+    `address` is of the target that the image is made of. Raises MinimgError MINIMG-E035, and E001
+    when `layout` is no output of `referrer`.
     """
-    path = os.path.join(layout, "index.json")
-    with jsonfile.reading(path), open(path, "rb") as file:
-        (descriptor,) = jsonfile.parse(file.read())["manifests"]
-        artifact = f"{location}@{descriptor['digest']}"
+    descriptor, subject = _artifact(layout)
+    artifact = f"{location}@{descriptor['digest']}"
     # skopeo does not say whether a registry keeps such lists by itself, so the tag is always kept:
     # where there are lists it is one tag more, and harmless.
-    listing = f"{location}:{referrers.tag(image.digest)}"
+    listing = f"{location}:{referrers.tag(subject)}"
     try:
         current = skopeo.manifest(listing)
         if referrers.listed_with(current, descriptor) is None:
@@ -177,17 +178,27 @@ def attach(skopeo: Skopeo, image: Pushed, location: str, layout: str) -> None:
     except Failed as failed:
         raise MinimgError(
             "MINIMG-E035",
-            image.address,
+            address,
             f"{artifact} was not attached to the image, which is pushed",
             _remedy(failed, location, "Set `attach_sbom=False` if it takes no artifacts."),
         ) from None
     except ValueError as error:
         raise MinimgError(
             "MINIMG-E035",
-            image.address,
+            address,
             f"{listing} does not list what is attached to the image: {error}",
             "Take that tag away, or set `attach_sbom=False`.",
         ) from None
+
+
+def _artifact(layout: str) -> tuple[dict[str, Any], str]:
+    """Its descriptor, and the digest of the image that it refers to."""
+    path = os.path.join(layout, "index.json")
+    with jsonfile.reading(path):
+        with open(path, "rb") as file:
+            (descriptor,) = jsonfile.parse(file.read())["manifests"]
+        with open(os.path.join(layout, oci.blob_path(descriptor["digest"])), "rb") as file:
+            return descriptor, str(jsonfile.parse(file.read())["subject"]["digest"])
 
 
 def _push_list(

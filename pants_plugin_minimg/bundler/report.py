@@ -10,7 +10,7 @@ from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile, oci
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.imagespec import ImageSpec, Name
+from pants_plugin_minimg.bundler.imagespec import ImageSpec, IndexSpec, Name
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.sizes import shown
 from pants_plugin_minimg.bundler.text import text
@@ -101,6 +101,31 @@ def info(
     }
 
 
+def index_info(spec: IndexSpec, index: oci.Blob, images: list[dict[str, Any]]) -> dict[str, Any]:
+    """The info JSON of an index. `images` are the parts of its images' own, in its order."""
+    return {
+        "version": 1,
+        "image_id": index.digest,
+        "registries": _registries(spec.names),
+        "artifact": spec.artifact,
+        "index": {
+            "digest": index.digest,
+            "media_type": index.media_type,
+            "size": len(index.content),
+        },
+        "manifests": images,
+        "log_lines": [
+            f"{spec.artifact}: {', '.join(name.name for name in spec.names)}",
+            f"  index {index.digest}",
+            *(
+                f"  {'/'.join(oci.platform(image['platform']).values())}: "
+                f"manifest {image['digest']}, " + _sizes(image)
+                for image in images
+            ),
+        ],
+    }
+
+
 def _registries(names: tuple[Name, ...]) -> list[dict[str, Any]]:
     grouped: dict[tuple[str | None, str | None, str], list[Name]] = {}
     for name in names:
@@ -131,16 +156,19 @@ _HEALTHCHECK = (
 
 def _lines(spec: ImageSpec, image: dict[str, Any]) -> list[str]:
     names = ", ".join(name.name for name in spec.names) or "an image without a name"
-    sizes = f"{shown(image['size_on_disk'])} on disk, {shown(image['size_on_wire'])} on the wire"
     files, layers = _count(image["files"], "file"), _count(len(image["layers"]), "layer")
     return [
         f"{spec.artifact}: {names}",
         f"  manifest {image['digest']}",
         f"  image ID {image['image_id']}",
-        f"  {sizes}, {files} in {layers}",
+        f"  {_sizes(image)}, {files} in {layers}",
         *_upx_lines(image["upx"]),
         *([_HEALTHCHECK] if spec.process.healthcheck is not None else []),
     ]
+
+
+def _sizes(image: dict[str, Any]) -> str:
+    return f"{shown(image['size_on_disk'])} on disk, {shown(image['size_on_wire'])} on the wire"
 
 
 def _upx_lines(upx: dict[str, Any]) -> list[str]:

@@ -33,12 +33,14 @@ from pants_plugin_minimg.util_rules import (
     executables,
     host,
     image,
+    imageindex,
     layers,
     sbom,
     sysroots,
 )
 from pants_plugin_minimg.util_rules.metadata import Metadata, metadata
 from pants_plugin_minimg.util_rules.names import ImageName, Naming, image_names
+from pants_plugin_minimg.util_rules.products import ArtifactPaths, BuiltMinimalImage
 from pants_plugin_minimg.util_rules.registries import Registries
 
 #: The layers that are made of the sysroot's files; the third is the user's own.
@@ -69,6 +71,7 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     sysroot: fields.SysrootField
     packages: fields.PackagesField
     architecture: fields.ArchitectureField
+    architectures: fields.ArchitecturesField
     alternatives: fields.AlternativesField
     executables: fields.ExecutablesField
     include: fields.IncludeField
@@ -105,41 +108,6 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     output_path: OutputPathField
     format: fields.FormatField
     environment: engine.EnvironmentField
-
-
-@dataclass(frozen=True)
-class BuiltMinimalImage(BuiltPackageArtifact):
-    """The tar or folder of an image, and what it is pushed from.
-
-    `layout` holds its OCI layout below `layout/`, which a tar was made of, and `sbom` the bill of
-    materials as `sbom.OUTPUT`. `manifest` is the manifest's digest, `sha256:…`.
-    """
-
-    layout: Digest | None = None
-    sbom: Digest | None = None
-    manifest: str = ""
-    is_tar: bool = True
-    names: tuple[ImageName, ...] = ()
-
-    @classmethod
-    def create(
-        cls,
-        relpath: str,
-        made: image.Image,
-        bill: Digest,
-        called: tuple[ImageName, ...],
-        remarks: Sequence[str],
-    ) -> BuiltMinimalImage:
-        (manifest,) = made.details["manifests"]
-        return cls(
-            relpath=relpath,
-            extra_log_lines=(*made.details["log_lines"], *remarks),
-            layout=made.layout,
-            sbom=bill,
-            manifest=manifest["digest"],
-            is_tar=made.tar is not None,
-            names=called,
-        )
 
 
 def wishes(field_set: MinimalDockerImageFieldSet) -> Iterator[executables.Wish]:
@@ -273,21 +241,25 @@ def _port(value: str) -> str:
     return value if "/" in value else f"{value}/tcp"
 
 
-def artifact_paths(output_path: OutputPathField, tar: bool) -> tuple[str, str, str, str]:
-    """The image, and beside it info JSON, SBOM and plan. A path that the user gave is the image's.
+def for_architecture(
+    field_set: MinimalDockerImageFieldSet, architecture: str
+) -> MinimalDockerImageFieldSet:
+    """One of the images of a target that is for several architectures."""
+    address = field_set.address
+    return replace(
+        field_set,
+        architecture=fields.ArchitectureField(architecture, address),
+        architectures=fields.ArchitecturesField(None, address),
+    )
 
-    The image is a tar, or the folder of a layout.
-    """
-    image = output_path.value_or_default(file_ending="tar" if tar else None)
-    stem = image[: -len(".tar")] if image.endswith(".tar") else image
-    return image, f"{stem}.docker-info.json", f"{stem}.cdx.json", f"{stem}.plan.json"
 
-
-def product(made: image.Image, path: str) -> list[FileEntry]:
-    """The tar at `path`, or the layout's files below it."""
-    if made.tar is not None:
-        return [FileEntry(path, made.tar.file_digest)]
-    return [FileEntry(f"{path}/{name}", file.file_digest) for name, file in made.files.items()]
+def each_architecture(
+    field_set: MinimalDockerImageFieldSet,
+) -> Iterator[MinimalDockerImageFieldSet]:
+    """As layouts: the tar is that of the index."""
+    layout = fields.FormatField(fields.FormatField.LAYOUT, field_set.address)
+    for name in field_set.architectures.value or ():
+        yield replace(for_architecture(field_set, name), format=layout)
 
 
 def uses_sysroot(planned: closure.Planned) -> bool:
@@ -340,6 +312,17 @@ async def package_minimal_docker_image(
         field_set.annotations.value or {},
         options.annotations,
     )
+    if field_set.architectures.value:
+        images = await engine.build_packages([*each_architecture(field_set)])
+        wanted = imageindex.Wanted(
+            address,
+            called,
+            told.annotations,
+            [f"{address} for {name}" for name in field_set.architectures.value],
+            field_set.output_path,
+            field_set.format.value == fields.FormatField.TAR,
+        )
+        return await imageindex.build(wanted, images, access)
     if field_set.sysroot.value is None:
         access.check(address)
     bundler = await set_up_bundler(interpreter(access.local))
@@ -362,10 +345,10 @@ async def package_minimal_docker_image(
     outputs = await run_all([*steps, bill])
     written = await engine.digest_entries_all(outputs)
     tar = field_set.format.value == fields.FormatField.TAR
-    path, info_path, sbom_path, plan_path = artifact_paths(field_set.output_path, tar)
+    paths = ArtifactPaths.of(field_set.output_path, tar)
     made = await image.assemble(
         bundler,
-        image_request(field_set, called, path, told),
+        image_request(field_set, called, paths.image, told),
         planned,
         packed,
         [closure.files_below(entries, "out") for entries in written[:-1]],
@@ -374,17 +357,17 @@ async def package_minimal_docker_image(
     )
     (listed,) = [entry for entry in written[-1] if isinstance(entry, FileEntry)]
     beside = [
-        FileEntry(info_path, made.info.file_digest),
-        FileEntry(sbom_path, listed.file_digest),
+        FileEntry(paths.info, made.info.file_digest),
+        FileEntry(paths.sbom(), listed.file_digest),
     ]
     if options.plans:
-        beside.append(FileEntry(plan_path, planned.files["plan.json"].file_digest))
-    products = await engine.create_digests([CreateDigest([*product(made, path), *beside])])
+        beside.append(FileEntry(paths.plan, planned.files["plan.json"].file_digest))
+    products = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
     return BuiltPackage(
         products[0],
         (
             BuiltMinimalImage.create(
-                path,
+                paths.image,
                 made,
                 outputs[-1],
                 called,

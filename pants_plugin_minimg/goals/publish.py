@@ -22,13 +22,13 @@ from pants.util.logging import LogLevel
 from pants_plugin_minimg import engine
 from pants_plugin_minimg import target_types as fields
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.goals.package import BuiltMinimalImage
 from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.util_rules import host, sbom
 from pants_plugin_minimg.util_rules.closure import files_below
 from pants_plugin_minimg.util_rules.names import ImageName
+from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 
 #: What skopeo, and a credential helper that it starts, may need of the user's environment.
 ENVIRONMENT = (
@@ -143,31 +143,26 @@ async def _skopeo(search_path: engine.StandardSearchPath, path: str, address: st
     return found.first_path.path
 
 
-async def _referrer(bundler: Bundler, image: BuiltMinimalImage, address: str) -> Digest:
-    """An OCI layout below `referrer/`, by which the SBOM is attached to the image."""
-    assert image.layout is not None and image.sbom is not None
-    entries = await engine.digest_entries_all((image.layout,))
+async def _referrers(
+    bundler: Bundler, images: Sequence[BuiltMinimalImage], address: str
+) -> Mapping[str, Digest]:
+    """By the folder that it is in: an OCI layout, by which an image's SBOM is attached to it."""
+    entries = await engine.digest_entries_all([image.layout for image in images if image.layout])
     indices = await engine.create_digests(
-        [CreateDigest([files_below(entries[0], "layout")["index.json"]])]
+        [CreateDigest([files_below(one, "layout")["index.json"]]) for one in entries]
     )
-    inputs = await engine.merge_all((*indices, image.sbom))
-    outputs = await run_all(
-        [
-            process(
-                bundler,
-                (
-                    "referrer",
-                    "--index=layout/index.json",
-                    f"--sbom={sbom.OUTPUT}",
-                    "--out=referrer",
-                ),
-                description=f"Prepare the SBOM of {address} for registries",
-                inputs=inputs,
-                output_directories=("referrer",),
-            )
-        ]
-    )
-    return outputs[0]
+    steps = {}
+    for number, (image, index) in enumerate(zip(images, indices)):
+        assert image.sbom is not None
+        folder = f"referrer/{number}"
+        steps[folder] = process(
+            bundler,
+            ("referrer", "--index=layout/index.json", f"--sbom={sbom.OUTPUT}", f"--out={folder}"),
+            description=f"Prepare the SBOM of {address} for registries",
+            inputs=await engine.merge_all((index, image.sbom)),
+            output_directories=(folder,),
+        )
+    return dict(zip(steps, await run_all(list(steps.values()))))
 
 
 async def _push(
@@ -185,8 +180,9 @@ async def _push(
     inputs = image.layout
     attached: tuple[str, ...] = ()
     if field_set.attach_sbom.value:
-        inputs = await engine.merge_all((inputs, await _referrer(bundler, image, address)))
-        attached = ("--referrer=referrer",)
+        referrers = await _referrers(bundler, image.parts or (image,), address)
+        inputs = await engine.merge_all((inputs, *referrers.values()))
+        attached = tuple(f"--referrer={folder}" for folder in referrers)
     published = []
     for name in names:
         pushing = await engine.process_of_venv(

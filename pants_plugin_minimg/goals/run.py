@@ -13,12 +13,13 @@ from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerImageFieldSet
-from pants_plugin_minimg.subsystems.bundler import process, run_all, set_up_bundler
+from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet, for_architecture
+from pants_plugin_minimg.subsystems.bundler import BundlerError, process, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.target_types import ExtraRunArgsField
 from pants_plugin_minimg.util_rules import host
+from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 
 _SCRIPT = "minimg_run.sh"
 _TAR = "image.tar"
@@ -105,24 +106,56 @@ async def _tar(image: BuiltMinimalImage, address: str, access: host.HostAccess) 
     return outputs[0]
 
 
-@rule(desc="Get an image ready to run", level=LogLevel.DEBUG)
-async def run_minimal_docker_image(
-    field_set: MinimalDockerImageRunFieldSet, options: MinimgSubsystem, access: host.HostAccess
+async def runnable(
+    image: BuiltMinimalImage,
+    content: Digest,
+    address: str,
+    arguments: Sequence[str],
+    access: host.HostAccess,
 ) -> RunRequest:
-    built = await engine.build_packages([field_set.to_package()])
-    image = next(a for a in built[0].artifacts if isinstance(a, BuiltMinimalImage))
+    """`content` holds the product of the image; `arguments` are options of the engine's `run`."""
     assert image.relpath is not None
-    content, tar = built[0].digest, image.relpath
+    tar = image.relpath
     if not image.is_tar:
-        content, tar = await _tar(image, str(field_set.address), access), _TAR
+        content, tar = await _tar(image, address, access), _TAR
     name = next((name for name in image.names if name.local), image.names[0])
-    arguments = (*options.run_args, *(field_set.extra_run_args.value or ()))
-    script = run_script(str(field_set.address), tar, str(name), arguments)
+    script = run_script(address, tar, str(name), arguments)
     scripts = await engine.create_digests([CreateDigest([FileContent(_SCRIPT, script.encode())])])
     return RunRequest(
         digest=await engine.merge_all((content, *scripts)),
         args=("/bin/sh", f"{{chroot}}/{_SCRIPT}"),
     )
+
+
+def for_this_machine(address: str, architectures: Sequence[str], access: host.HostAccess) -> str:
+    """One of `architectures`, by Debian's names. Raises BundlerError MINIMG-E041."""
+    if access.architecture not in architectures:
+        raise not_for_this_machine(address, architectures, access.architecture)
+    return access.architecture
+
+
+def not_for_this_machine(address: str, there: Sequence[str], machine: str) -> BundlerError:
+    error = MinimgError(
+        "MINIMG-E041",
+        address,
+        f"it has images for {', '.join(there)}, and this machine is {machine}",
+        "Run it where one of them fits, or add one.",
+    )
+    return BundlerError(str(error))
+
+
+@rule(desc="Get an image ready to run", level=LogLevel.DEBUG)
+async def run_minimal_docker_image(
+    field_set: MinimalDockerImageRunFieldSet, options: MinimgSubsystem, access: host.HostAccess
+) -> RunRequest:
+    address, wanted = str(field_set.address), field_set.to_package()
+    if wanted.architectures.value:
+        own = for_this_machine(address, wanted.architectures.value, access)
+        wanted = for_architecture(wanted, own)
+    (built,) = await engine.build_packages([wanted])
+    image = next(a for a in built.artifacts if isinstance(a, BuiltMinimalImage))
+    arguments = (*options.run_args, *(field_set.extra_run_args.value or ()))
+    return await runnable(image, built.digest, address, arguments, access)
 
 
 def rules():  # type: ignore[no-untyped-def]

@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from pants.core.goals.package import BuiltPackage
 from pants.core.target_types import FileSourceField
 from pants.engine.addresses import UnparsedAddressInputs
-from pants.engine.fs import AddPrefix, Digest, DigestEntries, FileEntry, SymlinkEntry
+from pants.engine.fs import (
+    AddPrefix,
+    CreateDigest,
+    Digest,
+    DigestEntries,
+    FileEntry,
+    SymlinkEntry,
+)
 from pants.engine.target import HydratedSources, HydrateSourcesRequest, SourcesField, Target
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.bundler.text import escaped
+from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 
 #: By name: the backend that has these targets need not be on.
 _NEEDS_PYTHON = ("pex_binary", "pex_binaries")
@@ -109,6 +117,21 @@ def _refuse_empty(wish: Wish, target: Target) -> MinimgError:
     )
 
 
+async def _packaged(target: Target, package: BuiltPackage) -> _Output:
+    """Of an image of ours the image itself, without the documents beside it."""
+    image = next((one for one in package.artifacts if isinstance(one, BuiltMinimalImage)), None)
+    if image is None:
+        return _Output(target, package.digest, None)
+    (entries,) = await engine.digest_entries_all([package.digest])
+    own = [
+        entry
+        for entry in entries
+        if isinstance(entry, FileEntry) and f"{entry.path}/".startswith(f"{image.relpath}/")
+    ]
+    (digest,) = await engine.create_digests([CreateDigest(own)])
+    return _Output(target, digest, None)
+
+
 async def _outputs(wishes: Sequence[Wish]) -> tuple[list[list[_Output]], list[MinimgError]]:
     """What the targets of each wish build: packaged where that can be, else generated."""
     resolved = await engine.resolve_all([wish.inputs for wish in wishes])
@@ -136,17 +159,13 @@ async def _outputs(wishes: Sequence[Wish]) -> tuple[list[list[_Output]], list[Mi
     )
     out: list[list[_Output]] = [[] for _ in wishes]
     for (index, target, _), package in zip(packaged, packages):
-        out[index].append(_packaged(target, package))
+        out[index].append(await _packaged(target, package))
     for (index, target), hydrated in zip(generated, sources):
         if hydrated.snapshot.files:
             out[index].append(_generated(target, hydrated))
         else:
             problems.append(_refuse_source(wishes[index], target))
     return out, problems
-
-
-def _packaged(target: Target, package: BuiltPackage) -> _Output:
-    return _Output(target, package.digest, None)
 
 
 def _generated(target: Target, hydrated: HydratedSources) -> _Output:

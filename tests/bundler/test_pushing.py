@@ -87,7 +87,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 COPY = "<--insecure-policy><copy><--preserve-digests><--retry-times=2>"
-PUSH = f"{COPY}<oci:layout:latest><docker://{LOCATION}:1>"
+PUSH = f"{COPY}<--all><oci:layout:latest><docker://{LOCATION}:1>"
 LIST = f"{LOCATION}:sha256-{'a' * 64}"
 INSPECT = f"<inspect><--raw><--retry-times=2><docker://{LIST}>"
 

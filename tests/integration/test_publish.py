@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests import requirements
+from tests.bundler.elf_builder import Spec, build
 from tests.integration import registry
 from tests.integration.pants_runs import Repository, Run
 from tests.integration.registry import PASSWORD, Registry
@@ -32,6 +33,13 @@ minimal_docker_image(
 )
 minimal_docker_image(name="skipped", executables=["/bin/echo"], registries=["@one", "@no"])
 minimal_docker_image(name="nowhere", executables=["/bin/echo"], registries=[])
+file(name="amd64_program", source="amd64/program")
+file(name="arm64_program", source="arm64/program")
+minimal_docker_image(name="amd64", binary=":amd64_program")
+minimal_docker_image(name="arm64", binary=":arm64_program")
+minimal_docker_index(
+    name="index", images=[":amd64", ":arm64"], registries=["@one"], image_tags=["1"]
+)
 """
 HELPER = """#!/bin/sh
 test "$1" = get && test -n "$HELPER_TOKEN" || exit 1
@@ -58,6 +66,10 @@ class Site:
             folder / "repository", env=dict(self.logged_in), backends=("pants.backend.docker",)
         )
         self.repository.write("BUILD", BUILD % "1")
+        for name, machine in (("amd64", 62), ("arm64", 183)):
+            program = self.repository.root / name / "program"
+            program.parent.mkdir()
+            program.write_bytes(build(Spec(dynamic=False, e_type=2, machine=machine)))
 
     def registries(self, **more: str) -> str:
         addresses = {"one": self.one.address, "two": self.two.address, **more}
@@ -99,6 +111,25 @@ def site(tmp_path: Path, certificates: Path) -> Iterator[Site]:
 def lines(run: Run) -> list[str]:
     """The log of Pants without what only a debug level shows."""
     return [line for line in run.stderr.splitlines() if "[DEBUG]" not in line]
+
+
+def test_an_index_is_one_push_with_an_sbom_for_each_image(site: Site) -> None:
+    run = site.publish("//:index").succeeded()
+    site.repository.pants(site.registries(), "package", "//:index").succeeded()
+    info = json.loads(site.repository.dist("index.docker-info.json").read_text())
+    location = f"{site.one.address}/index"
+    assert f"published to {location}@{info['index']['digest']}." in run.stderr
+    digest, index = site.manifest(f"{location}:1")
+    assert digest == info["index"]["digest"]
+    assert [item["digest"] for item in index["manifests"]] == [
+        item["digest"] for item in info["manifests"]
+    ]
+    for item in index["manifests"]:
+        assert site.manifest(f"{location}@{item['digest']}")[0] == item["digest"]
+        _, listed = site.manifest(f"{location}:{item['digest'].replace(':', '-')}")
+        (descriptor,) = listed["manifests"]
+        _, referrer = site.manifest(f"{location}@{descriptor['digest']}")
+        assert referrer["subject"]["digest"] == item["digest"]
 
 
 def test_two_registries_and_two_tags_by_one_digest(site: Site) -> None:

@@ -42,6 +42,7 @@ minimal_docker_image(
 debian_sysroot(name="debian", suites=["bookworm"], packages=["git"], lockfile="debian.lock")
 file(name="tar", source="rootfs.tar")
 rootfs_sysroot(name="rootfs", source=":tar")
+minimal_docker_index(name="index", images=[":image", ":of_rootfs"])
 minimal_docker_image(name="of_debian", sysroot=":debian", executables=["/usr/bin/git"])
 minimal_docker_image(name="of_rootfs", sysroot="//app:rootfs", executables=["/bin/busybox"])
 """
@@ -120,6 +121,19 @@ def test_peek(rule_runner: RuleRunner) -> None:
     [
         ("of_debian", ["app:debian"]),
         ("of_rootfs", ["app:rootfs", "app:tar"]),
+        (
+            "index",
+            [
+                "app/program.c:sources",
+                "app:config",
+                "app:extra",
+                "app:image",
+                "app:of_rootfs",
+                "app:program",
+                "app:rootfs",
+                "app:tar",
+            ],
+        ),
     ],
 )
 def test_a_sysroot_is_a_dependency(
@@ -133,11 +147,11 @@ def test_a_sysroot_is_a_dependency(
 @pytest.mark.parametrize(
     "source,images",
     [
-        ("app/program.c", ["app:image"]),
-        ("app/app.toml", ["app:image"]),
-        ("app/extra.sh", ["app:image"]),
+        ("app/program.c", ["app:image", "app:index"]),
+        ("app/app.toml", ["app:image", "app:index"]),
+        ("app/extra.sh", ["app:image", "app:index"]),
         ("app/debian.lock", ["app:of_debian"]),
-        ("app/rootfs.tar", ["app:of_rootfs"]),
+        ("app/rootfs.tar", ["app:index", "app:of_rootfs"]),
         ("app/alone.txt", []),
     ],
 )
@@ -149,6 +163,6 @@ def test_a_changed_file_changes_the_image(
         ChangedAddresses,
         [ChangedRequest(sources=(source,), dependents=DependentsOption.TRANSITIVE)],
     )
-    every = {"app:image", "app:of_debian", "app:of_rootfs"}
+    every = {"app:image", "app:index", "app:of_debian", "app:of_rootfs"}
     assert sorted(every & set(map(str, found))) == images
     assert any(source in str(address) or "app:" in str(address) for address in found)

@@ -24,12 +24,13 @@ from pants.testutil.rule_runner import RuleRunner
 from pants_plugin_minimg import register
 from pants_plugin_minimg.bundler import __main__ as bundler
 from pants_plugin_minimg.goals import package
-from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerImageFieldSet
+from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet
 from pants_plugin_minimg.goals.run import MinimalDockerImageRunFieldSet
 from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.target_types import MinimalDockerImageTarget, image_healthcheck
 from pants_plugin_minimg.util_rules import closure
 from pants_plugin_minimg.util_rules.metadata import Metadata
+from pants_plugin_minimg.util_rules.products import ArtifactPaths, BuiltMinimalImage
 from tests.rules.support import plugin_rules, set_options
 
 BUILD = """\
@@ -341,16 +342,20 @@ def test_run_with_options_by_the_name_for_this_machine(rule_runner: RuleRunner) 
 )
 def test_artifact_paths(value: str | None, tar: str, stem: str) -> None:
     field = OutputPathField(value, Address("a/b", target_name="image"))
-    expected = (tar, f"{stem}.docker-info.json", f"{stem}.cdx.json", f"{stem}.plan.json")
-    assert package.artifact_paths(field, tar=True) == expected
+    paths = ArtifactPaths.of(field, tar=True)
+    assert (paths.image, paths.info, paths.sbom(), paths.sbom("arm64"), paths.plan) == (
+        tar,
+        f"{stem}.docker-info.json",
+        f"{stem}.cdx.json",
+        f"{stem}.arm64.cdx.json",
+        f"{stem}.plan.json",
+    )
 
 
 def test_the_folder_of_a_layout_is_named_as_the_target() -> None:
     field = OutputPathField(None, Address("a/b", target_name="image"))
-    assert package.artifact_paths(field, tar=False)[:2] == (
-        "a.b/image",
-        "a.b/image.docker-info.json",
-    )
+    paths = ArtifactPaths.of(field, tar=False)
+    assert (paths.image, paths.info) == ("a.b/image", "a.b/image.docker-info.json")
 
 
 @pytest.mark.parametrize(
@@ -381,7 +386,7 @@ def test_every_field_reaches_a_request() -> None:
         "sysroot", "packages", "architecture", "alternatives",  # the sysroot's own request
         "registries", "repository", "image_tags", "output_path",  # names
         "skip_push", "attach_sbom", "extra_run_args",  # publish and run
-        "format",  # what is written
+        "format", "architectures",  # what is written, and how many
         "dependencies", "environment", "tags", "description",  # Pants' own
     }  # fmt: skip
     values: dict[str, Any] = {

@@ -16,7 +16,6 @@ from pants.testutil.option_util import create_subsystem
 
 from pants_plugin_minimg.engine import StandardSearchPath
 from pants_plugin_minimg.goals import publish
-from pants_plugin_minimg.goals.package import BuiltMinimalImage
 from pants_plugin_minimg.goals.publish import (
     CannotPublish,
     MinimalDockerImagePublishFieldSet,
@@ -26,6 +25,7 @@ from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.target_types import MinimalDockerImageTarget
 from pants_plugin_minimg.util_rules.host import HostAccess
 from pants_plugin_minimg.util_rules.names import ImageName
+from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 from pants_plugin_minimg.util_rules.registries import Registry
 from tests.rules.fake_engine import FakeEngine, Tree, install
 
@@ -39,7 +39,7 @@ SECRET = "hunter2"
 def sandbox(argv: tuple[str, ...], inputs: Tree) -> Tree:
     assert argv[0] == "referrer"
     assert dict(inputs) == {"layout/index.json": b"index", "sbom.cdx.json": b"bill"}
-    return {"referrer/index.json": b"refers"}
+    return {f"{argv[-1].partition('=')[2]}/index.json": b"refers"}
 
 
 @pytest.fixture
@@ -51,18 +51,24 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 
 
 def run(
-    fake: FakeEngine, names: list[ImageName], env_vars: tuple[str, ...] = (), **values: Any
+    fake: FakeEngine,
+    names: list[ImageName],
+    env_vars: tuple[str, ...] = (),
+    parts: int = 0,
+    **values: Any,
 ) -> list[PublishPackages]:
     address = Address("a", target_name="image")
     target = MinimalDockerImageTarget({"binary": ":b", **values}, address)
+    layout = fake.store([fake.entry("layout/index.json", b"index"), fake.entry("layout/b", b"b")])
+    bill = fake.store([fake.entry("sbom.cdx.json", b"bill")])
+    part = BuiltMinimalImage(relpath="p.tar", layout=layout, sbom=bill, manifest="sha256:part")
     image = BuiltMinimalImage(
         relpath="x.tar",
-        layout=fake.store(
-            [fake.entry("layout/index.json", b"index"), fake.entry("layout/b", b"b")]
-        ),
-        sbom=fake.store([fake.entry("sbom.cdx.json", b"bill")]),
+        layout=layout,
+        sbom=None if parts else bill,
         manifest=DIGEST,
         names=tuple(names),
+        parts=(part,) * parts,
     )
     package = BuiltPackage(EMPTY_DIGEST, (image, BuiltPackageArtifact("x.cdx.json")))
     request = PublishMinimalDockerImageRequest(
@@ -101,20 +107,29 @@ def test_every_registry_and_tag_by_its_own_process(fake: FakeEngine) -> None:
             "--layout=layout",
             f"--location={location}",
             f"--tag={tag}",
-            "--referrer=referrer",
+            "--referrer=referrer/0",
         )
         assert fake.tree(process(each).process.input_digest) == {
             "layout/index.json": b"index",
             "layout/b": b"b",
-            "referrer/index.json": b"refers",
+            "referrer/0/index.json": b"refers",
         }
     assert fake.commands() == ["referrer"]
+
+
+def test_each_image_of_an_index_gets_its_own_sbom(fake: FakeEngine) -> None:
+    (found,) = run(fake, [name(ONE)], parts=2)
+    argv = process(found).process.argv
+    assert argv[-2:] == ("--referrer=referrer/0", "--referrer=referrer/1")
+    tree = fake.tree(process(found).process.input_digest)
+    assert {"referrer/0/index.json", "referrer/1/index.json"} <= set(tree)
+    assert dict(found.data)["digest"] == DIGEST
 
 
 def test_without_the_sbom(fake: FakeEngine) -> None:
     (found,) = run(fake, [name(ONE)], attach_sbom=False)
     assert not any("referrer" in word for word in process(found).process.argv)
-    assert "referrer/index.json" not in fake.tree(process(found).process.input_digest)
+    assert "referrer/0/index.json" not in fake.tree(process(found).process.input_digest)
     assert fake.commands() == []
 
 

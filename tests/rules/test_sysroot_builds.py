@@ -25,7 +25,8 @@ from pants.engine.rules import QueryRule
 from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg import register
-from pants_plugin_minimg.goals.package import BuiltMinimalImage, MinimalDockerImageFieldSet
+from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet
+from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 from tests.bundler.debian import archive, debs
 from tests.bundler.debian.debs import File
 from tests.bundler.debian.mirror import Archive

@@ -1,0 +1,143 @@
+"""From images of several platforms to one index: the documents, and the tar made of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, OutputPathField
+from pants.engine.fs import CreateDigest, FileEntry
+
+from pants_plugin_minimg import engine
+from pants_plugin_minimg.bundler.imageindex import label
+from pants_plugin_minimg.bundler.oci import BLOBS
+from pants_plugin_minimg.subsystems.bundler import process, run_all, set_up_bundler
+from pants_plugin_minimg.subsystems.interpreter import interpreter
+from pants_plugin_minimg.util_rules import host, image
+from pants_plugin_minimg.util_rules.closure import document, files_below
+from pants_plugin_minimg.util_rules.names import ImageName
+from pants_plugin_minimg.util_rules.products import ArtifactPaths, BuiltMinimalImage
+
+_INFO = "docker-info.json"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An index: what it is called, what it is made of (`origins`, for errors), where it goes."""
+
+    address: str
+    names: tuple[ImageName, ...]
+    annotations: Mapping[str, str]
+    origins: Sequence[str]
+    output_path: OutputPathField
+    tar: bool
+
+    def request(self, artifact: str) -> dict[str, object]:
+        return {
+            "version": 1,
+            "artifact": artifact,
+            "names": [name.to_json() for name in self.names],
+            "annotations": dict(self.annotations),
+            "address": self.address,
+        }
+
+
+async def build(
+    wanted: Wanted, images: Sequence[BuiltPackage], access: host.HostAccess
+) -> BuiltPackage:
+    """The index over `images`, whose manifests and layers are taken as they are.
+
+    Raises BundlerError MINIMG-E040 for two images of one platform.
+    """
+    found = [
+        (origin, part) for origin, built in zip(wanted.origins, images) for part in _images(built)
+    ]
+    parts = [part for _, part in found]
+    layouts = await engine.digest_entries_all([part.layout for part in parts if part.layout])
+    files = [files_below(entries, "layout") for entries in layouts]
+    blobs = {
+        path: entry for one in files for path, entry in one.items() if path.startswith(f"{BLOBS}/")
+    }
+    paths = ArtifactPaths.of(wanted.output_path, wanted.tar)
+    inputs = await engine.create_digests(
+        [
+            CreateDigest([document("index.json", wanted.request(paths.image))]),
+            CreateDigest(
+                [
+                    *(
+                        FileEntry(f"images/{number}/{name}", one[name].file_digest)
+                        for number, one in enumerate(files)
+                        for name in ("index.json", "manifest.json")
+                    ),
+                    *(
+                        FileEntry(f"images/{number}/{_INFO}", part.info.file_digest)
+                        for number, part in enumerate(parts)
+                        if part.info is not None
+                    ),
+                    *(
+                        FileEntry(f"layers/{path}", entry.file_digest)
+                        for path, entry in (blobs if wanted.tar else {}).items()
+                    ),
+                ]
+            ),
+        ]
+    )
+    folders = [f"images/{number}" for number in range(len(parts))]
+    bundler = await set_up_bundler(interpreter(access.local))
+    outputs = await run_all(
+        [
+            process(
+                bundler,
+                (
+                    "index",
+                    "--request=index.json",
+                    *("--origin", *(origin for origin, _ in found)),
+                    *("--image", *folders),
+                    *("--info", *(f"{folder}/{_INFO}" for folder in folders)),
+                    *(("--layers=layers", "--tar=out/image.tar") if wanted.tar else ()),
+                    "--out=out",
+                ),
+                description=f"Write the index {wanted.address}",
+                inputs=await engine.merge_all(inputs),
+                output_directories=("out",),
+            )
+        ]
+    )
+    entries = await engine.digest_entries_all(outputs)
+    made = await image.finished(files_below(entries[0], "out"), blobs)
+    return await _package(wanted, paths, made, parts)
+
+
+def _images(built: BuiltPackage) -> list[BuiltMinimalImage]:
+    """An index among the images stands for its own."""
+    found = [item for item in built.artifacts if isinstance(item, BuiltMinimalImage)]
+    return [part for item in found for part in (item.parts or (item,))]
+
+
+async def _package(
+    wanted: Wanted, paths: ArtifactPaths, made: image.Image, parts: Sequence[BuiltMinimalImage]
+) -> BuiltPackage:
+    boms = await engine.digest_entries_all([part.sbom for part in parts if part.sbom])
+    labels = {item["digest"]: label(item["platform"]) for item in made.details["manifests"]}
+    beside = [FileEntry(paths.info, made.info.file_digest)]
+    for part, entries in zip(parts, boms):
+        (listed,) = [entry for entry in entries if isinstance(entry, FileEntry)]
+        beside.append(FileEntry(paths.sbom(labels[part.manifest]), listed.file_digest))
+    products = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
+    remarks = dict.fromkeys(line for part in parts for line in part.remarks)
+    return BuiltPackage(
+        products[0],
+        (
+            BuiltMinimalImage(
+                relpath=paths.image,
+                extra_log_lines=(*made.details["log_lines"], *remarks),
+                layout=made.layout,
+                info=made.info,
+                manifest=made.details["index"]["digest"],
+                is_tar=made.tar is not None,
+                names=wanted.names,
+                parts=tuple(parts),
+            ),
+            *(BuiltPackageArtifact(entry.path) for entry in beside),
+        ),
+    )

@@ -1,0 +1,90 @@
+"""What `package` leaves of an image: the tar or the layout's folder, and what lies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pants.core.goals.package import BuiltPackageArtifact, OutputPathField
+from pants.engine.fs import Digest, FileEntry
+
+from pants_plugin_minimg.util_rules.image import Image
+from pants_plugin_minimg.util_rules.names import ImageName
+
+
+@dataclass(frozen=True)
+class BuiltMinimalImage(BuiltPackageArtifact):
+    """The tar or folder of an image, or of an index of images, and what it is pushed from.
+
+    `layout` holds its OCI layout below `layout/`, which a tar was made of, `info` is its info JSON
+    and `sbom` the bill of materials as `sbom.OUTPUT`; an index has none, but that of each of its
+    `parts`. `manifest` is the digest of its manifest or index, `sha256:…`; `architecture` is by
+    OCI's name.
+    """
+
+    layout: Digest | None = None
+    info: FileEntry | None = None
+    sbom: Digest | None = None
+    manifest: str = ""
+    architecture: str = ""
+    is_tar: bool = True
+    names: tuple[ImageName, ...] = ()
+    remarks: tuple[str, ...] = ()
+    parts: tuple[BuiltMinimalImage, ...] = ()
+
+    @classmethod
+    def create(
+        cls,
+        relpath: str,
+        made: Image,
+        bill: Digest,
+        called: tuple[ImageName, ...],
+        remarks: Sequence[str],
+    ) -> BuiltMinimalImage:
+        (manifest,) = made.details["manifests"]
+        return cls(
+            relpath=relpath,
+            extra_log_lines=(*made.details["log_lines"], *remarks),
+            layout=made.layout,
+            info=made.info,
+            sbom=bill,
+            manifest=manifest["digest"],
+            architecture=manifest["platform"]["architecture"],
+            is_tar=made.tar is not None,
+            names=called,
+            remarks=tuple(remarks),
+        )
+
+
+@dataclass(frozen=True)
+class ArtifactPaths:
+    """Where the image goes below the distribution folder, and each file beside it."""
+
+    image: str
+    stem: str
+
+    @classmethod
+    def of(cls, output_path: OutputPathField, tar: bool) -> ArtifactPaths:
+        """A path that the user gave is the image's. The image is a tar, or a layout's folder."""
+        image = output_path.value_or_default(file_ending="tar" if tar else None)
+        return cls(image, image[: -len(".tar")] if image.endswith(".tar") else image)
+
+    @property
+    def info(self) -> str:
+        return f"{self.stem}.docker-info.json"
+
+    @property
+    def plan(self) -> str:
+        return f"{self.stem}.plan.json"
+
+    def sbom(self, label: str = "") -> str:
+        """`label` tells the images of an index apart."""
+        return f"{self.stem}.{label}.cdx.json" if label else f"{self.stem}.cdx.json"
+
+    def product(self, made: Image) -> list[FileEntry]:
+        """The tar, or the layout's files."""
+        if made.tar is not None:
+            return [FileEntry(self.image, made.tar.file_digest)]
+        return [
+            FileEntry(f"{self.image}/{name}", file.file_digest) for name, file in made.files.items()
+        ]
