@@ -1,7 +1,8 @@
 """The bundler's command line: `python -m pants_plugin_minimg.bundler COMMAND …`.
 
 Exit status 0: done. 1: `closure` or `verify` found something wrong. 2: bad input; standard error
-holds one line for each problem and nothing else (of `push`: after what skopeo said).
+holds one line for each problem and nothing else (of `push`: after what skopeo said). 3: `trial` has
+nothing to run an image with.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _COMMANDS = {
     "sbom": "cli_sbom",
     **dict.fromkeys(("referrer", "push"), "cli_push"),
     "verify": "cli_verify",
+    "trial": "cli_trial",
 }
 
 

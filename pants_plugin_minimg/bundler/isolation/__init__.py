@@ -1,0 +1,1 @@
+"""Runs a command in the tree of an image, with nothing else of the machine in sight."""

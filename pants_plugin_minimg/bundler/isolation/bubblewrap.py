@@ -1,0 +1,124 @@
+"""Runs commands by bubblewrap: namespaces of their own, and the tree as the only file system.
+
+The kernel's own permissions hold: as root, bubblewrap itself is started as the user that the image
+names, so that a file of another user is one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+from pants_plugin_minimg.bundler.isolation.command import Answer, Command, Outcome, Unusable
+from pants_plugin_minimg.bundler.isolation.http import Asker
+from pants_plugin_minimg.bundler.isolation.watching import Ended, watch
+
+_NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session")
+_PROBE_TIME = 20
+
+
+def check(program: str, identity: tuple[int, int] | None = None) -> None:
+    """Whether it can make what a command needs. Raises Unusable with the reason."""
+    argv = [program, *_NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    argv += [] if identity else ["--uid", "0", "--gid", "0"] if os.getuid() else []
+    as_user: dict[str, Any] = {}
+    if identity is not None:
+        as_user = {"user": identity[0], "group": identity[1], "extra_groups": []}
+    try:
+        done = subprocess.run(
+            [*argv, "true"], capture_output=True, timeout=_PROBE_TIME, check=False, **as_user
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unusable(f"bubblewrap does not run: {error}") from None
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise Unusable(f"bubblewrap does not work here: {said[-1] if said else done.returncode}")
+
+
+class Bubblewrap:
+    """`root` is a folder with the tree, which all users can pass to."""
+
+    name = "bubblewrap"
+
+    def __init__(self, program: str, root: str) -> None:
+        self._program, self._root = program, os.path.abspath(root)
+
+    def run(self, command: Command) -> Outcome:
+        """Raises Unusable and OSError."""
+        identity = (command.uid, command.gid) if os.getuid() == 0 else None
+        check(self._program, identity)
+        read, write = os.pipe()
+        argv = [self._program, *_NAMESPACES, *self._tree(command), "--info-fd", str(write)]
+        if identity is None:
+            argv += ["--uid", str(command.uid), "--gid", str(command.gid)]
+        argv += [
+            "--clearenv",
+            *(word for pair in command.env.items() for word in ("--setenv", *pair)),
+        ]
+        argv += ["--chdir", command.cwd, "--", *command.argv]
+        service = None if command.http is None else _Service(read, command)
+        try:
+            ended = watch(
+                argv,
+                command.stdin,
+                command.timeout,
+                {"PATH": command.env.get("PATH", "/usr/bin:/bin")},
+                pass_fds=(write,),
+                identity=identity,
+                until=(lambda: False) if service is None else service.answered,
+            )
+        finally:
+            os.close(read)
+            os.close(write)
+        return Outcome(
+            _told(ended),
+            ended.stdout,
+            ended.stderr,
+            ended.seconds,
+            ended.peak,
+            ended.timed_out,
+            None if service is None else service.answer(),
+        )
+
+    def _tree(self, command: Command) -> list[str]:
+        argv = ["--ro-bind" if command.read_only else "--bind", self._root, "/"]
+        argv += ["--proc", "/proc", "--dev", "/dev"]
+        for path, source in command.mounts.items():
+            argv += ["--ro-bind", os.path.abspath(source), path]
+        return argv
+
+
+def _told(ended: Ended) -> int | None:
+    """The command's status. Bubblewrap has no status of its own, but begins with its name."""
+    if ended.status == 1 and ended.stderr.startswith(b"bwrap: ") and not ended.stdout:
+        said = ended.stderr.decode("utf-8", "replace").strip()
+        if not said.startswith("bwrap: execvp "):
+            raise Unusable(f"bubblewrap cannot make the tree: {said}")
+        return 127  # as a shell and docker have it
+    return ended.status
+
+
+class _Service:
+    """A service in its own network, which is asked as soon as its process is known."""
+
+    def __init__(self, info: int, command: Command) -> None:
+        assert command.http is not None
+        self._info, self._question = info, command.http
+        self._asker: Asker | None = None
+        os.set_blocking(info, False)
+        self._said = b""
+
+    def answered(self) -> bool:
+        if self._asker is None:
+            try:
+                self._said += os.read(self._info, 4096)
+                pid = json.loads(self._said)["child-pid"]
+            except (BlockingIOError, ValueError, LookupError):
+                return False
+            self._asker = Asker(self._question, pid)
+        return self._asker.ask()
+
+    def answer(self) -> Answer:
+        return Asker(self._question).answer if self._asker is None else self._asker.answer
