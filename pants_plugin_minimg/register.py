@@ -6,14 +6,28 @@ from pants.backend.python.util_rules import pex
 from pants.build_graph.build_file_aliases import BuildFileAliases
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg.goals import lock, package, package_index, publish, run, run_index
+from pants_plugin_minimg.goals import (
+    lock,
+    package,
+    package_index,
+    publish,
+    run,
+    run_index,
+    testing,
+)
 from pants_plugin_minimg.index_target import MinimalDockerIndexTarget
 from pants_plugin_minimg.subsystems import debian, minimg, upx
+from pants_plugin_minimg.subsystems import testing as test_options
 from pants_plugin_minimg.sysroot_targets import DebianSysrootTarget, RootfsSysrootTarget
 from pants_plugin_minimg.target_types import (
     ImageFile,
     MinimalDockerImageTarget,
     image_healthcheck,
+)
+from pants_plugin_minimg.test_target import (
+    ImageHttp,
+    MinimalDockerImageTestTarget,
+    image_case,
 )
 from pants_plugin_minimg.util_rules import host, registries
 
@@ -33,6 +47,8 @@ def rules():  # type: ignore[no-untyped-def]
         *publish.rules(),
         *run.rules(),
         *run_index.rules(),
+        *test_options.rules(),
+        *testing.rules(),
     ]
 
 
@@ -40,6 +56,7 @@ def target_types():  # type: ignore[no-untyped-def]
     return [
         MinimalDockerImageTarget,
         MinimalDockerIndexTarget,
+        MinimalDockerImageTestTarget,
         DebianSysrootTarget,
         RootfsSysrootTarget,
     ]
@@ -47,5 +64,10 @@ def target_types():  # type: ignore[no-untyped-def]
 
 def build_file_aliases() -> BuildFileAliases:
     return BuildFileAliases(
-        objects={"image_file": ImageFile, "image_healthcheck": image_healthcheck}
+        objects={
+            "image_case": image_case,
+            "image_file": ImageFile,
+            "image_healthcheck": image_healthcheck,
+            "image_http": ImageHttp,
+        }
     )

@@ -2,7 +2,9 @@
 
 A private key is a BEGIN line, base64 that decodes to what such a key starts with, and the matching
 END line (RFC 7468, section 2; RFC 1421 for the headers in between): programs hold the BEGIN line
-alone. Contents are read a piece at a time; what is packed (zip, gzip) is not looked into.
+alone. Some libraries hold whole keys, for their self-tests (libgnutls has twenty): programs and
+libraries of the sysroot are not searched for any. Contents are read a piece at a time; what is
+packed (zip, gzip) is not looked into.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.plan import FIRST_PARTY, Entry
 from pants_plugin_minimg.bundler.text import text
 
 _CHUNK, _TEXT_HEAD = 1 << 20, 1 << 13
@@ -56,6 +58,8 @@ _NAMES = tuple(
     )
 )
 
+#: What programs and libraries begin with: ELF, ar(5).
+_PROGRAMS = (b"\x7fELF", b"!<arch>\n")
 _KEY_WORD = b"PRIVATE KEY"
 _BEGIN = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?)-----")
 #: In a string of JSON or of a program a line ends as `\n`, and the next may be quoted anew.
@@ -117,7 +121,7 @@ def check(
 ) -> Iterator[MinimgError]:
     """MINIMG-E038 for each file that is a secret and not `allowed` by its path, and for an allowed
     path that is none. `blobs` has the contents of the entries. Raises OSError."""
-    contents: dict[str, list[Finding]] = {}
+    contents: dict[tuple[str, bool], list[Finding]] = {}
     idle = dict.fromkeys(allowed)
     for path, entry in entries.items():
         if entry.kind != "file" or entry.content is None:
@@ -125,10 +129,11 @@ def check(
         blob = os.path.join(blobs, entry.content)
         found = by_name(path) if entry.size else None
         if found is None:
-            if entry.content not in contents:
+            key = entry.content, entry.layer == FIRST_PARTY
+            if key not in contents:
                 with open(blob, "rb") as file:
-                    contents[entry.content] = findings(file)
-            found = _told(contents[entry.content], blob)
+                    contents[key] = findings(file, of_sysroot=not key[1])
+            found = _told(contents[key], blob)
         if found is None:
             continue
         if path in idle:
@@ -160,10 +165,15 @@ def by_name(path: bytes) -> str | None:
     return None
 
 
-def findings(file: BinaryIO) -> list[Finding]:
-    """The first secret of each kind in a file that can be sought. Raises OSError."""
+def findings(file: BinaryIO, *, of_sysroot: bool = False) -> list[Finding]:
+    """The first secret of each kind in a file that can be sought. Raises OSError.
+
+    `of_sysroot`: whether the file is a program or library that others published.
+    """
     found: dict[str, Finding] = {}
-    words = _WORDS if b"\0" in file.read(_TEXT_HEAD) else _TEXT_WORDS
+    head = file.read(_TEXT_HEAD)
+    words = _WORDS if b"\0" in head else _TEXT_WORDS
+    has_keys = not (of_sysroot and head.startswith(_PROGRAMS))
     file.seek(0)
     start, piece, searched = 0, b"", 0
     while True:
@@ -174,7 +184,7 @@ def findings(file: BinaryIO) -> list[Finding]:
         piece = piece[-_OVERLAP:] + more
         for finding in _in_piece(piece, words):
             found.setdefault(finding.what, Finding(finding.what, start + finding.offset))
-        for offset in _occurrences(_KEY_WORD, piece):
+        for offset in _occurrences(_KEY_WORD, piece) if has_keys else ():
             if start + offset >= searched:
                 key, searched = _private_key(file, start + offset)
                 if key is not None:

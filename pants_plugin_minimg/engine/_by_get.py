@@ -10,13 +10,14 @@ from pants.core.goals.package import (
     EnvironmentAwarePackageRequest,
     PackageFieldSet,
 )
+from pants.core.goals.test import ShowOutput, TestResult
 from pants.core.util_rules.environments import (
     EnvironmentField,
     EnvironmentsSubsystem,
     EnvironmentTarget,
 )
 from pants.core.util_rules.system_binaries import SEARCH_PATHS, BinaryPathRequest, BinaryPaths
-from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import (
     AddPrefix,
@@ -65,6 +66,7 @@ __all__ = [
     "process_of_venv",
     "resolve_all",
     "rules",
+    "test_result",
 ]
 
 
@@ -140,6 +142,10 @@ async def hydrate_all(requests: Sequence[HydrateSourcesRequest]) -> tuple[Hydrat
     return await MultiGet(
         Get(HydratedSources, HydrateSourcesRequest, request) for request in requests
     )
+
+
+def test_result(result: FallibleProcessResult, address: Address, show: ShowOutput) -> TestResult:
+    return TestResult.from_fallible_process_result(result, address, show)
 
 
 async def find_program(request: BinaryPathRequest) -> BinaryPaths:

@@ -23,6 +23,7 @@ from pants.core.goals.package import (
     PackageFieldSet,
     environment_aware_package,
 )
+from pants.core.goals.test import ShowOutput, TestResult
 from pants.core.util_rules.env_vars import environment_vars_subset
 from pants.core.util_rules.system_binaries import (
     BinaryPathRequest,
@@ -30,7 +31,7 @@ from pants.core.util_rules.system_binaries import (
     SystemBinariesSubsystem,
     find_binary,
 )
-from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.download_file import download_file
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import (
@@ -96,6 +97,7 @@ __all__ = [
     "process_of_venv",
     "resolve_all",
     "rules",
+    "test_result",
 ]
 
 
@@ -174,6 +176,10 @@ async def build_packages(field_sets: Sequence[PackageFieldSet]) -> tuple[BuiltPa
 
 async def hydrate_all(requests: Sequence[HydrateSourcesRequest]) -> tuple[HydratedSources, ...]:
     return await concurrently(hydrate_sources(request, **implicitly()) for request in requests)
+
+
+def test_result(result: FallibleProcessResult, address: Address, show: ShowOutput) -> TestResult:
+    return TestResult.from_fallible_process_result((result,), address, show)
 
 
 async def find_program(request: BinaryPathRequest) -> BinaryPaths:

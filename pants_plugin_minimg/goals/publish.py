@@ -180,7 +180,7 @@ async def _push(
     inputs = image.layout
     attached: tuple[str, ...] = ()
     if field_set.attach_sbom.value:
-        referrers = await _referrers(bundler, image.parts or (image,), address)
+        referrers = await _referrers(bundler, image.each(), address)
         inputs = await engine.merge_all((inputs, *referrers.values()))
         attached = tuple(f"--referrer={folder}" for folder in referrers)
     published = []

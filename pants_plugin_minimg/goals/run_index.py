@@ -16,7 +16,7 @@ from pants_plugin_minimg.index_target import ImagesField
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.target_types import ExtraRunArgsField
 from pants_plugin_minimg.util_rules import host
-from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
+from pants_plugin_minimg.util_rules.products import images
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,10 @@ async def run_minimal_docker_index(
     there = []
     arguments = (*options.run_args, *(field_set.extra_run_args.value or ()))
     for built in packages:
-        for item in built.artifacts:
-            for part in (item.parts or (item,)) if isinstance(item, BuiltMinimalImage) else ():
-                there.append(part.architecture)
-                if part.architecture == own:
-                    return await runnable(
-                        part, built.digest, str(field_set.address), arguments, access
-                    )
+        for part in images(built):
+            there.append(part.architecture)
+            if part.architecture == own:
+                return await runnable(part, built.digest, str(field_set.address), arguments, access)
     raise not_for_this_machine(str(field_set.address), there, own)
 
 

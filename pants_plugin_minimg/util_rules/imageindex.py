@@ -13,7 +13,7 @@ from pants_plugin_minimg.bundler.imageindex import label
 from pants_plugin_minimg.bundler.oci import BLOBS
 from pants_plugin_minimg.subsystems.bundler import process, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.interpreter import interpreter
-from pants_plugin_minimg.util_rules import host, image
+from pants_plugin_minimg.util_rules import host, image, products
 from pants_plugin_minimg.util_rules.closure import document, files_below
 from pants_plugin_minimg.util_rules.names import ImageName
 from pants_plugin_minimg.util_rules.products import ArtifactPaths, BuiltMinimalImage
@@ -43,14 +43,16 @@ class Wanted:
 
 
 async def build(
-    wanted: Wanted, images: Sequence[BuiltPackage], access: host.HostAccess
+    wanted: Wanted, packages: Sequence[BuiltPackage], access: host.HostAccess
 ) -> BuiltPackage:
-    """The index over `images`, whose manifests and layers are taken as they are.
+    """The index over the images of `packages`, whose manifests and layers are taken as they are.
 
     Raises BundlerError MINIMG-E040 for two images of one platform.
     """
     found = [
-        (origin, part) for origin, built in zip(wanted.origins, images) for part in _images(built)
+        (origin, part)
+        for origin, built in zip(wanted.origins, packages)
+        for part in products.images(built)
     ]
     parts = [part for _, part in found]
     layouts = await engine.digest_entries_all([part.layout for part in parts if part.layout])
@@ -108,12 +110,6 @@ async def build(
     return await _package(wanted, paths, made, parts)
 
 
-def _images(built: BuiltPackage) -> list[BuiltMinimalImage]:
-    """An index among the images stands for its own."""
-    found = [item for item in built.artifacts if isinstance(item, BuiltMinimalImage)]
-    return [part for item in found for part in (item.parts or (item,))]
-
-
 async def _package(
     wanted: Wanted, paths: ArtifactPaths, made: image.Image, parts: Sequence[BuiltMinimalImage]
 ) -> BuiltPackage:
@@ -123,10 +119,10 @@ async def _package(
     for part, entries in zip(parts, boms):
         (listed,) = [entry for entry in entries if isinstance(entry, FileEntry)]
         beside.append(FileEntry(paths.sbom(labels[part.manifest]), listed.file_digest))
-    products = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
+    (digest,) = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
     remarks = dict.fromkeys(line for part in parts for line in part.remarks)
     return BuiltPackage(
-        products[0],
+        digest,
         (
             BuiltMinimalImage(
                 relpath=paths.image,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pants.core.goals.package import BuiltPackageArtifact, OutputPathField
+from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, OutputPathField
 from pants.engine.fs import Digest, FileEntry
 
 from pants_plugin_minimg.util_rules.image import Image
@@ -54,6 +54,20 @@ class BuiltMinimalImage(BuiltPackageArtifact):
             names=called,
             remarks=tuple(remarks),
         )
+
+    def each(self) -> tuple[BuiltMinimalImage, ...]:
+        """The images of an index, or the image itself."""
+        return self.parts or (self,)
+
+
+def images(built: BuiltPackage) -> list[BuiltMinimalImage]:
+    """Of what a target built the images, each one of an index."""
+    return [
+        part
+        for item in built.artifacts
+        if isinstance(item, BuiltMinimalImage)
+        for part in BuiltMinimalImage.each(item)
+    ]
 
 
 @dataclass(frozen=True)

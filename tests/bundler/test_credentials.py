@@ -143,6 +143,14 @@ def test_a_private_key_is_found_in_a_program_too(name: str) -> None:
         ]
 
 
+def test_a_library_of_the_sysroot_may_hold_keys_for_its_self_tests() -> None:
+    library = b"\x7fELF\2\1\1" + bytes(100) + SECRETS["pkcs8"][1].encode() + b"\0"
+    assert credentials.findings(io.BytesIO(library), of_sysroot=True) == []
+    assert len(credentials.findings(io.BytesIO(library))) == 1
+    text = io.BytesIO(SECRETS["pkcs8"][1].encode())
+    assert len(credentials.findings(text, of_sysroot=True)) == 1
+
+
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_only_looks_like_one_is_none(name: str) -> None:
     assert found(HARMLESS[name]) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tarfile
+import tempfile
 import uuid
 
 from pants_plugin_minimg.bundler.isolation.command import Command, Outcome, Unusable
@@ -36,16 +38,16 @@ class Container:
         self._image = f"minimg-trial-{uuid.uuid4().hex}"
 
     def __enter__(self) -> Container:
-        packed = subprocess.Popen(
-            ["tar", "-C", self._root, "--numeric-owner", "-cf", "-", "."], stdout=subprocess.PIPE
-        )
-        done = subprocess.run(
-            [self._program, "import", "-", self._image],
-            stdin=packed.stdout,
-            capture_output=True,
-            check=False,
-        )
-        if packed.wait() != 0 or done.returncode != 0:
+        with tempfile.NamedTemporaryFile(suffix=".tar") as packed:
+            with tarfile.open(fileobj=packed, mode="w") as archive:
+                archive.add(self._root, ".")
+            packed.flush()
+            done = subprocess.run(
+                [self._program, "import", packed.name, self._image],
+                capture_output=True,
+                check=False,
+            )
+        if done.returncode != 0:
             raise Unusable(f"{self.name} does not take the tree: {_said(done.stderr)}")
         return self
 

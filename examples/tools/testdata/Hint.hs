@@ -1,0 +1,3 @@
+module Main where
+
+main = putStrLn (concat (map show [1, 2, 3]))
