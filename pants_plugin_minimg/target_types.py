@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, ClassVar, Optional, Union
 
 from pants.core.goals.package import OutputPathField
 from pants.engine.addresses import Address, UnparsedAddressInputs
@@ -74,6 +74,8 @@ def image_healthcheck(
 _Address = Optional[str]
 _Files = Optional[dict[str, Union[str, ImageFile]]]
 _Healthcheck = Optional[ImageHealthcheck]
+_Upx = Optional[Union[bool, str]]
+_UpxCheck = Optional[Union[bool, Iterable[str]]]
 _FrozenFiles = Optional[FrozenDict[str, Union[str, ImageFile]]]
 
 
@@ -658,20 +660,85 @@ class MaxWireSizeField(_SizeField):
 # -- Compression ---------------------------------------------------------------------------------
 
 
-class UpxField(BoolField):
+class UpxField(Field, Checked):
+    #: What stands for which arguments of UPX.
+    SETTINGS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "fast": ("-1",),
+        "small": ("-9",),
+        "smallest": ("--best", "--lzma"),
+    }
     alias = "upx"
     default = False
+    value: bool | str
     help = help_text(
         """
-        Whether to pack the programs (never the libraries) with UPX.
+        Whether to pack the programs (never the libraries) with UPX, and how.
 
-        The machine's own `upx` does it, from version 4.2 up to, not including, 5. Every packed
-        program is unpacked again and compared; one that UPX refuses or breaks stays as it is, and
-        a line says so.
+        `True` takes the setting of `[minimg-upx].args`, `--lzma`: the only one that is smaller on
+        the wire too, at the price of the slowest start. `"fast"` (`-1`) packs and starts quickest,
+        `"small"` (`-9`) lies between, `"smallest"` (`--best --lzma`) takes much longer to pack.
+        docs/upx.md has what each costs.
+
+        Every packed program is unpacked again and compared, and run beside the plain one, see
+        `upx_check`. One that UPX refuses, or that reads its own file, stays as it is, and a line
+        says so.
 
             minimal_docker_image(name="image", executables=["/usr/bin/hlint"], upx=True)
+            minimal_docker_image(name="fast", executables=["/usr/bin/hlint"], upx="fast")
         """
     )
+
+    @classmethod
+    def compute_value(cls, raw_value: _Upx, address: Address) -> Union[bool, str]:
+        if raw_value is None:
+            return cls.default
+        if not isinstance(raw_value, (bool, str)):
+            raise InvalidFieldTypeException(
+                address, cls.alias, raw_value, expected_type="a boolean, or the name of a setting"
+            )
+        return raw_value
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        if isinstance(self.value, str) and self.value not in self.SETTINGS:
+            names = ", ".join(f'"{name}"' for name in self.SETTINGS)
+            yield f"there is no setting {self.value!r}", f"Write True, False, {names}."
+
+
+class UpxCheckField(Field, Checked):
+    alias = "upx_check"
+    default = ("--version",)
+    value: tuple[str, ...] | bool
+    help = help_text(
+        """
+        The arguments with which each packed program is run beside the plain one, several times and
+        several at once, in a tree that holds only the image. One that ends with another status or
+        prints another thing fails the build. `False` runs none.
+
+        It takes bubblewrap, docker or podman, and a machine of the image's architecture; where
+        these are not, the output and the info JSON say that nothing was run. The image's bytes are
+        the same.
+
+            minimal_docker_image(name="image", binary=":server", upx=True, upx_check=["-help"])
+        """
+    )
+
+    @classmethod
+    def compute_value(cls, raw_value: _UpxCheck, address: Address) -> Union[bool, tuple[str, ...]]:
+        if raw_value is None:
+            return cls.default
+        words = isinstance(raw_value, (list, tuple)) and all(
+            isinstance(word, str) for word in raw_value
+        )
+        if raw_value is not False and not words:
+            raise InvalidFieldTypeException(
+                address, cls.alias, raw_value, expected_type="a list of arguments, or False"
+            )
+        return False if raw_value is False else tuple(raw_value)  # type: ignore[arg-type]
+
+    def complaints(self) -> Iterator[forms.Complaint]:
+        for word in self.value if isinstance(self.value, tuple) else ():
+            if "\0" in word:
+                yield f"{word!r} holds a NUL", "Take it out."
 
 
 class UpxArgsField(StringSequenceField, Checked):
@@ -1063,6 +1130,7 @@ class MinimalDockerImageTarget(Target):
         MaxWireSizeField,
         UpxField,
         UpxArgsField,
+        UpxCheckField,
         EntrypointField,
         CmdField,
         EnvField,
@@ -1156,5 +1224,12 @@ def target_problems(target: Target) -> Iterable[MinimgError]:
             "MINIMG-E018",
             address,
             "`upx_args` is set without `upx=True`",
+            "Set `upx=True`, or take `upx_args` away.",
+        )
+    if target[UpxArgsField].value is not None and isinstance(target[UpxField].value, str):
+        yield MinimgError(
+            "MINIMG-E018",
+            address,
+            f"`upx_args` is set beside `upx={target[UpxField].value!r}`, which stands for others",
             "Set `upx=True`, or take `upx_args` away.",
         )

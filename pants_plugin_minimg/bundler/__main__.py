@@ -27,6 +27,7 @@ _COMMANDS = {
     **dict.fromkeys(("referrer", "push"), "cli_push"),
     "verify": "cli_verify",
     "trial": "cli_trial",
+    "packtrial": "cli_packtrial",
 }
 
 

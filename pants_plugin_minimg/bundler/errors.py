@@ -49,6 +49,7 @@ CODES = {
     "MINIMG-E039": "an image is not what it should be",
     "MINIMG-E040": "two images of an index are for one platform",
     "MINIMG-E041": "no image of an index is for this machine",
+    "MINIMG-E042": "a program does another thing when it is packed",
 }
 
 

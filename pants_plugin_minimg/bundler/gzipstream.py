@@ -97,6 +97,19 @@ class Gzip:
             sink(data)
 
 
+def compressed_size(path: str) -> int:
+    """The bytes of a file, compressed by itself as a layer is. Raises OSError."""
+    sizes: list[int] = []
+    packed = Gzip(lambda data: sizes.append(len(data)))
+    pieces = Pieces(packed.write)
+    with open(path, "rb") as file:
+        for data in iter(lambda: file.read(PIECE), b""):
+            pieces.write(data)
+    pieces.close()
+    packed.close()
+    return sum(sizes)
+
+
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Their import takes as long as compressing a small layer.
     import multiprocessing

@@ -29,6 +29,8 @@ def load_packed(paths: Iterable[str]) -> list[dict[str, Any]]:
                     "reason": str(raw["reason"]),
                     "plain": int(raw["plain"]),
                     "packed": int(raw["packed"]),
+                    "plain_wire": int(raw["plain_wire"]),
+                    "packed_wire": int(raw["packed_wire"]),
                 }
             )
     return reports
@@ -50,7 +52,7 @@ def programs(entries: list[Entry], packed: list[dict[str, Any]]) -> list[dict[st
             raise MinimgError(
                 "MINIMG-E001", report["content"], "it was packed, and no path of the plan has it"
             )
-        facts = {key: report[key] for key in ("outcome", "reason", "plain", "packed")}
+        facts = {key: value for key, value in report.items() if key != "content"}
         found += [{"path": text(path), **facts} for path in paths]
     return sorted(found, key=lambda program: str(program["path"]))
 
@@ -180,6 +182,10 @@ def _upx_lines(upx: dict[str, Any]) -> list[str]:
             for program in packed
         )
         lines.append(f"  UPX saved {shown(upx['saved'])} on disk: {each}")
+        plain, wire = (
+            sum(program[key] for program in packed) for key in ("plain_wire", "packed_wire")
+        )
+        lines.append(f"  {on_the_wire(plain, wire)}")
     for program in upx["programs"]:
         if program["outcome"] == "refused":
             lines.append(f"  {program['path']} stays as it is: {program['reason']}")
@@ -188,6 +194,19 @@ def _upx_lines(upx: dict[str, Any]) -> list[str]:
                 f"  warning: {program['path']} stays as it is, UPX broke it: {program['reason']}"
             )
     return lines
+
+
+#: Below this share of what was there, starting slower for it is hardly worth the while.
+_WORTH = 0.1
+
+
+def on_the_wire(plain: int, packed: int) -> str:
+    """What packing is worth where images are compressed anyhow, and the advice that follows."""
+    saved = plain - packed
+    told = f"compressed, as registries have it, that is {shown(plain)} to {shown(packed)}"
+    if saved < plain * _WORTH:
+        return f"{told}: little, so where only the wire counts, `upx=False` starts faster"
+    return told
 
 
 def _count(number: int, what: str) -> str:

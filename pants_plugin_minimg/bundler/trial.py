@@ -31,7 +31,7 @@ from pants_plugin_minimg.bundler.verification import documents, tree
 #: Where an emulator of another architecture stands in the tree.
 EMULATOR = "/.minimg-emulator"
 #: What the kernel calls a machine -> what it runs, by OCI's names.
-_MACHINES = {
+MACHINES = {
     "x86_64": ("amd64", "386"),
     "aarch64": ("arm64",),
     "armv7l": ("arm",),
@@ -223,7 +223,7 @@ def mount_points(cases: Sequence[Case], root: str, emulated_by: str | None) -> N
 def emulator(architecture: str, emulators: Mapping[str, str]) -> str | None:
     """The program that runs the image's, by `emulators` (OCI's architecture -> path); None where
     this machine does. Raises Unusable."""
-    if architecture in _MACHINES.get(platform.machine(), ()):
+    if architecture in MACHINES.get(platform.machine(), ()):
         return None
     if architecture not in emulators:
         raise Unusable(f"the image is for {architecture}, and there is no emulator for that")

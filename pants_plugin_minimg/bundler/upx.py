@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import gzipstream, jsonfile, selfreading
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.toolrun import Finished, Runner
 
@@ -55,7 +55,8 @@ _PLAIN, _PACKED, _UNPACKED = "plain", "packed", "unpacked"
 class Packed:
     """`outcome` is "packed", "refused" (by UPX, for `reason`) or "broken" (it failed the gate).
 
-    `plain` and `packed` are sizes in bytes; `packed_content` is the SHA-256 of what is used.
+    `plain` and `packed` are sizes in bytes, `plain_wire` and `packed_wire` those as a layer has
+    them, compressed; `packed_content` is the SHA-256 of what is used.
     """
 
     content: str
@@ -63,6 +64,8 @@ class Packed:
     reason: str
     plain: int
     packed: int
+    plain_wire: int
+    packed_wire: int
     packed_content: str
     upx_version: str
     args: tuple[str, ...]
@@ -75,6 +78,8 @@ class Packed:
             "reason": self.reason,
             "plain": self.plain,
             "packed": self.packed,
+            "plain_wire": self.plain_wire,
+            "packed_wire": self.packed_wire,
             "packed_content": self.packed_content,
             "upx_version": self.upx_version,
             "args": list(self.args),
@@ -125,7 +130,9 @@ def pack(
     if _sha256(plain) != sha:
         raise MinimgError("MINIMG-E001", content, f"its bytes are not those of {sha}")
     number = version(run, scratch)
-    outcome, reason = _try(run, scratch, args, sha)
+    with open(plain, "rb") as file:
+        known = selfreading.reason(file, number)
+    outcome, reason = ("refused", known) if known else _try(run, scratch, args, sha)
     used = os.path.join(scratch, _PACKED if outcome == "packed" else _PLAIN)
     result = Packed(
         content=sha,
@@ -133,6 +140,8 @@ def pack(
         reason=reason,
         plain=os.path.getsize(plain),
         packed=os.path.getsize(used),
+        plain_wire=gzipstream.compressed_size(plain),
+        packed_wire=gzipstream.compressed_size(used),
         packed_content=_sha256(used),
         upx_version=number,
         args=tuple(args),

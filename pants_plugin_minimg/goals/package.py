@@ -35,6 +35,7 @@ from pants_plugin_minimg.util_rules import (
     image,
     imageindex,
     layers,
+    packtrial,
     sbom,
     sysroots,
 )
@@ -91,6 +92,7 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     max_wire_size: fields.MaxWireSizeField
     upx: fields.UpxField
     upx_args: fields.UpxArgsField
+    upx_check: fields.UpxCheckField
     entrypoint: fields.EntrypointField
     cmd: fields.CmdField
     env: fields.EnvField
@@ -186,7 +188,7 @@ def plan_request(
         "package_records": field_set.package_records.value,
         "hints": hints,
         "env": dict(field_set.env.value or {}),
-        "pack": field_set.upx.value,
+        "pack": bool(field_set.upx.value),
         "entrypoint": field_set.entrypoint.value or (),
         "cmd": field_set.cmd.value or (),
         "user": field_set.user.value,
@@ -266,6 +268,23 @@ def uses_sysroot(planned: closure.Planned) -> bool:
     return any(layer["projection"] in _OF_THE_SYSROOT for layer in planned.steps["layers"])
 
 
+def _upx_arguments(field_set: MinimalDockerImageFieldSet, upx: UpxSubsystem) -> Sequence[str]:
+    if field_set.upx_args.value is not None:
+        return field_set.upx_args.value
+    setting = field_set.upx.value
+    return upx.args if isinstance(setting, bool) else fields.UpxField.SETTINGS[setting]
+
+
+def _check(field_set: MinimalDockerImageFieldSet) -> packtrial.Check:
+    arguments = field_set.upx_check.value
+    return packtrial.Check(
+        str(field_set.address),
+        None if isinstance(arguments, bool) else arguments,
+        field_set.user.value or "",
+        dict(field_set.env.value or {}),
+    )
+
+
 async def _upx(
     bundler: Bundler,
     address: str,
@@ -335,11 +354,11 @@ async def package_minimal_docker_image(
         [tree.digest for tree in trees],
         f"Find what {address} consists of",
     )
-    packed = compress.NOTHING_PACKED
+    packed, trial = compress.NOTHING_PACKED, packtrial.NOTHING_TRIED
     if planned.steps["pack"]:
         tool = await _upx(bundler, address, upx, access, debian, search_path)
-        arguments = field_set.upx_args.value if field_set.upx_args.value is not None else upx.args
-        packed = await compress.pack(bundler, planned, tool, arguments)
+        packed = await compress.pack(bundler, planned, tool, _upx_arguments(field_set, upx))
+        trial = await packtrial.trial(bundler, planned, packed, _check(field_set), search_path)
     steps = await layers.steps(bundler, planned, packed, address, options.source_date_epoch)
     bill = await sbom.step(bundler, planned, packed, str(called[0]), address)
     outputs = await run_all([*steps, bill])
@@ -355,6 +374,7 @@ async def package_minimal_docker_image(
         options.source_date_epoch,
         tar,
     )
+    made = await packtrial.added(made, trial)
     (listed,) = [entry for entry in written[-1] if isinstance(entry, FileEntry)]
     beside = [
         FileEntry(paths.info, made.info.file_digest),
@@ -371,7 +391,10 @@ async def package_minimal_docker_image(
                 made,
                 outputs[-1],
                 called,
-                remarks(planned, sysroot.of_host, upx.inputs() is None),
+                (
+                    *packtrial.lines(trial),
+                    *remarks(planned, sysroot.of_host, upx.inputs() is None),
+                ),
             ),
             *(BuiltPackageArtifact(entry.path) for entry in beside),
         ),

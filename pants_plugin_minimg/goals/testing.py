@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pants.core.goals.test import TestFieldSet, TestRequest, TestResult, TestSubsystem
-from pants.core.util_rules.system_binaries import BinaryPathRequest
 from pants.engine.fs import CreateDigest, Digest, FileEntry
 from pants.engine.process import ProcessCacheScope
 from pants.engine.rules import collect_rules, rule
@@ -21,28 +20,14 @@ from pants_plugin_minimg import test_target as tests
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet, for_architecture
 from pants_plugin_minimg.goals.run import for_this_machine
-from pants_plugin_minimg.subsystems.bundler import BundlerError, process, set_up_bundler
+from pants_plugin_minimg.subsystems.bundler import BundlerError, set_up_bundler
 from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.testing import FAIL, MinimgTestSubsystem
-from pants_plugin_minimg.util_rules import executables, host
+from pants_plugin_minimg.util_rules import executables, host, isolation
 from pants_plugin_minimg.util_rules.closure import document
 from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 
 logger = logging.getLogger(__name__)
-
-_UNUSABLE = 3
-#: OCI's architecture -> what its emulator is called.
-_EMULATORS = {
-    "amd64": "qemu-x86_64-static",
-    "arm64": "qemu-aarch64-static",
-    "arm": "qemu-arm-static",
-    "386": "qemu-i386-static",
-    "riscv64": "qemu-riscv64-static",
-    "ppc64le": "qemu-ppc64le-static",
-    "s390x": "qemu-s390x-static",
-}
-#: How the engines' clients find their servers.
-_ENVIRONMENT = ("HOME", "PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR")
 
 
 @dataclass(frozen=True)
@@ -128,25 +113,6 @@ async def _mounted(
     return found, [tree.digest for tree in trees]
 
 
-async def _means(search_path: engine.StandardSearchPath, architecture: str) -> tuple[str, ...]:
-    """The programs that may run the image, as arguments; whether they work is tried later."""
-    out: list[str] = []
-    for option, name in (
-        ("--bubblewrap", "bwrap"),
-        ("--engine", "docker"),
-        ("--engine", "podman"),
-        ("--emulator", _EMULATORS[architecture]),
-    ):
-        found = await engine.find_program(
-            BinaryPathRequest(binary_name=name, search_path=search_path.folders)
-        )
-        if found.first_path is None:
-            continue
-        path = found.first_path.path
-        out += [option, architecture, path] if option == "--emulator" else [option, path]
-    return tuple(out)
-
-
 @rule(desc="Run a minimal image as a test", level=LogLevel.DEBUG)
 async def test_minimal_docker_image(
     batch: MinimalDockerImageTestRequest.Batch[MinimalDockerImageTestFieldSet, Any],
@@ -166,23 +132,20 @@ async def test_minimal_docker_image(
         [CreateDigest([document("cases.json", request(field_set, mounted))])]
     )
     bundler = await set_up_bundler(interpreter(access.local))
-    environment = await engine.environment_variables(_ENVIRONMENT)
-    trial = process(
+    _, result = await isolation.run(
         bundler,
+        search_path,
         (
             "trial",
             f"--image={image.relpath}",
             "--cases=cases.json",
-            *await _means(search_path, image.architecture),
+            *await isolation.emulator(search_path, image.architecture),
         ),
         description=f"Run {targets[0].address} for {address}",
         inputs=await engine.merge_all((built.digest, *cases, *trees)),
-        # What could not be run has a status of its own, and so is never taken for a success.
         scope=ProcessCacheScope.PER_SESSION if goal.force else ProcessCacheScope.SUCCESSFUL,
-        surroundings=dict(environment),
     )
-    (result,) = await engine.execute_all([trial])
-    if result.exit_code == _UNUSABLE and options.unavailable != FAIL:
+    if result.exit_code == isolation.UNUSABLE and options.unavailable != FAIL:
         logger.warning(f"{address} was skipped: {result.stdout.decode().strip()}")
         return TestResult.no_tests_found(field_set.address, goal.output)
     return engine.test_result(result, field_set.address, goal.output)

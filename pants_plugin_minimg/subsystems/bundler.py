@@ -86,7 +86,13 @@ def process(
 
 async def run_all(processes: Sequence[VenvPexProcess]) -> tuple[Digest, ...]:
     """The output of each process. Raises one BundlerError with what all of them complain of."""
-    results = await engine.execute_all(processes)
+    return succeeded(processes, await engine.execute_all(processes))
+
+
+def succeeded(
+    processes: Sequence[VenvPexProcess], results: Sequence[FallibleProcessResult]
+) -> tuple[Digest, ...]:
+    """The same of processes that ended already."""
     complaints = [
         line
         for step, result in zip(processes, results)

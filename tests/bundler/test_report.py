@@ -29,7 +29,8 @@ def _layer(letter: str, size: int, files: int, disk: int) -> Layer:
 def _packed(tmp: Path, content: str, outcome: str, reason: str, plain: int, packed: int) -> str:
     path = tmp / f"{content}.json"
     raw = {"version": 1, "content": content, "outcome": outcome, "reason": reason}
-    path.write_text(json.dumps({**raw, "plain": plain, "packed": packed}))
+    wire = {"plain_wire": plain // 2, "packed_wire": packed - 1}
+    path.write_text(json.dumps({**raw, "plain": plain, "packed": packed, **wire}))
     return str(path)
 
 
@@ -106,6 +107,12 @@ def test_a_content_counts_once_for_each_path_that_is_a_file(info: dict[str, Any]
     ]
 
 
+def test_the_advice_follows_from_what_the_wire_gains() -> None:
+    assert report.on_the_wire(1000, 899).endswith("1.00 kB to 899 B")
+    assert report.on_the_wire(1000, 901).endswith("`upx=False` starts faster")
+    assert report.on_the_wire(1000, 1100).endswith("`upx=False` starts faster")
+
+
 def test_the_lines_say_what_was_made_and_what_stayed_plain(info: dict[str, Any]) -> None:
     image = info["manifests"][0]
     assert info["log_lines"] == [
@@ -115,6 +122,7 @@ def test_the_lines_say_what_was_made_and_what_stayed_plain(info: dict[str, Any])
         "  4.06 kB on disk, 1.35 kB on the wire, 4 files in 2 layers",
         "  UPX saved 5.20 MB on disk: /usr/bin/git 4.00 MB to 1.40 MB, "
         "/usr/bin/git-again 4.00 MB to 1.40 MB",
+        "  compressed, as registries have it, that is 4.00 MB to 2.80 MB",
         "  warning: /bin/b\\xff stays as it is, UPX broke it: `upx -t` fails: bad",
         "  /bin/tiny stays as it is: NotCompressibleException",
     ]

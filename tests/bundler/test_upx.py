@@ -13,6 +13,7 @@ import pytest
 
 from pants_plugin_minimg.bundler import upx
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.gzipstream import Gzip
 from pants_plugin_minimg.bundler.toolrun import Finished
 from tests.bundler.images import hello_program, put, run
 from tests.bundler.tools import script_tool, tool_of
@@ -61,6 +62,14 @@ def _written(tmp: Path) -> bytes:
     return path.read_bytes()
 
 
+def gzip_of(data: bytes) -> bytes:
+    out: list[bytes] = []
+    packed = Gzip(out.append)
+    packed.write(data)
+    packed.close()
+    return b"".join(out)
+
+
 def test_a_program_that_is_packed(tmp_path: Path) -> None:
     tool = StandIn()
     assert _pack(tmp_path, tool) == {
@@ -70,6 +79,8 @@ def test_a_program_that_is_packed(tmp_path: Path) -> None:
         "reason": "",
         "plain": len(PLAIN),
         "packed": 5,
+        "plain_wire": len(gzip_of(PLAIN)),
+        "packed_wire": len(gzip_of(b"small")),
         "packed_content": hashlib.sha256(b"small").hexdigest(),
         "upx_version": "4.2.4",
         "args": ["--lzma"],

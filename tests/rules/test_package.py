@@ -382,7 +382,7 @@ def test_every_field_reaches_a_request() -> None:
     """No dead field: a value that is set is in what the bundler reads."""
     elsewhere = {
         "binary", "extra_binaries", "files",  # trees
-        "upx_args",  # an argument of `pack`
+        "upx_args", "upx_check",  # arguments of `pack` and `packtrial`
         "sysroot", "packages", "architecture", "alternatives",  # the sysroot's own request
         "registries", "repository", "image_tags", "output_path",  # names
         "skip_push", "attach_sbom", "extra_run_args",  # publish and run

@@ -19,12 +19,12 @@ from pants_plugin_minimg import register
 from pants_plugin_minimg import test_target as tests
 from pants_plugin_minimg.bundler.isolation import bubblewrap
 from pants_plugin_minimg.bundler.isolation.command import Unusable
-from pants_plugin_minimg.goals import testing
 from pants_plugin_minimg.goals.testing import (
     MinimalDockerImageTestFieldSet,
     MinimalDockerImageTestRequest,
     request,
 )
+from pants_plugin_minimg.util_rules import isolation
 from tests.bundler.elf_builder import Spec, build
 from tests.requirements import program, unavailable
 from tests.rules.support import help_examples, load_build_file, plugin_rules, set_options
@@ -38,7 +38,8 @@ minimal_docker_image_test(
 minimal_docker_image_test(name="wrong", image=":shell", args=["echo goodbye"],
     expected_stdout_regex="^hello$")
 minimal_docker_image_test(
-    name="several", image=":shell", mounts={"/in": ":data", "/one": ":single", "/below/": ":single"},
+    name="several", image=":shell",
+    mounts={"/in": ":data", "/one": ":single", "/below/": ":single"},
     cases=[
         image_case("reads", args=["read x < /in/a.txt; echo $x"], expected_stdout_regex="^a$"),
         image_case("one", args=["read x < /one; echo $x"], expected_stdout_regex="^b$"),
@@ -120,7 +121,7 @@ def test_several_cases_with_files(rule_runner: RuleRunner, isolated: None) -> No
 def test_where_it_cannot_run_it_is_skipped_or_fails(
     rule_runner: RuleRunner, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(testing._EMULATORS, "s390x", "there-is-no-such-emulator")
+    monkeypatch.setitem(isolation.EMULATORS, "s390x", "there-is-no-such-emulator")
     found = result(rule_runner, "elsewhere")
     assert found.exit_code is None
     assert "a:elsewhere was skipped: the image is for s390x" in caplog.text

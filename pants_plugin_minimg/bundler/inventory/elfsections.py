@@ -38,6 +38,18 @@ def find(reader: Reader, name: bytes) -> Section | None:
     return None
 
 
+def ends(reader: Reader) -> list[int]:
+    """Where each section ends in the file, and where their table does."""
+    wide = reader.wide
+    place, each = (40, 64) if wide else (32, 40)
+    (start,) = struct.unpack_from(
+        reader.order + ("Q" if wide else "I"), reader.at(0, 64).ljust(64, b"\0"), place
+    )
+    table = _table(reader)
+    sections = [offset + size for _, kind, _, offset, size, _ in table if kind != _SHT_NOBITS]
+    return [*sections, start + each * len(table)] if table else sections
+
+
 def content(reader: Reader, section: Section, limit: int) -> bytes | None:
     """The section's bytes; None when the file is cut off or they are more than `limit`."""
     if section.size > limit:

@@ -11,12 +11,15 @@ import os
 import subprocess
 from typing import Any
 
-from pants_plugin_minimg.bundler.isolation.command import Answer, Command, Outcome, Unusable
+from pants_plugin_minimg.bundler.isolation.command import Command, Outcome, Unusable
 from pants_plugin_minimg.bundler.isolation.http import Asker
+from pants_plugin_minimg.bundler.isolation.memory import Watcher
 from pants_plugin_minimg.bundler.isolation.watching import Ended, watch
 
 _NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session")
 _PROBE_TIME = 20
+#: In its namespaces the first process is its own, and the command is below that.
+_OWN = 1
 
 
 def check(program: str, identity: tuple[int, int] | None = None) -> None:
@@ -58,7 +61,8 @@ class Bubblewrap:
             *(word for pair in command.env.items() for word in ("--setenv", *pair)),
         ]
         argv += ["--chdir", command.cwd, "--", *command.argv]
-        service = None if command.http is None else _Service(read, command)
+        watcher = Watcher(_OWN)
+        first = _First(read, watcher, None if command.http is None else Asker(command.http))
         try:
             ended = watch(
                 argv,
@@ -67,7 +71,7 @@ class Bubblewrap:
                 {"PATH": command.env.get("PATH", "/usr/bin:/bin")},
                 pass_fds=(write,),
                 identity=identity,
-                until=(lambda: False) if service is None else service.answered,
+                until=first.look,
             )
         finally:
             os.close(read)
@@ -77,9 +81,9 @@ class Bubblewrap:
             ended.stdout,
             ended.stderr,
             ended.seconds,
-            ended.peak,
+            watcher.peak,
             ended.timed_out,
-            None if service is None else service.answer(),
+            None if first.asker is None else first.asker.answer,
         )
 
     def _tree(self, command: Command) -> list[str]:
@@ -100,25 +104,26 @@ def _told(ended: Ended) -> int | None:
     return ended.status
 
 
-class _Service:
-    """A service in its own network, which is asked as soon as its process is known."""
+class _First:
+    """The first process of the namespaces, as soon as bubblewrap tells which it is."""
 
-    def __init__(self, info: int, command: Command) -> None:
-        assert command.http is not None
-        self._info, self._question = info, command.http
-        self._asker: Asker | None = None
+    def __init__(self, info: int, watcher: Watcher, asker: Asker | None) -> None:
+        self.asker = asker
+        self._info, self._watcher = info, watcher
+        self._pid: int | None = None
         os.set_blocking(info, False)
         self._said = b""
 
-    def answered(self) -> bool:
-        if self._asker is None:
+    def look(self) -> bool:
+        """Whether a service has answered, so that it can be stopped."""
+        if self._pid is None:
             try:
                 self._said += os.read(self._info, 4096)
-                pid = json.loads(self._said)["child-pid"]
+                self._pid = int(json.loads(self._said)["child-pid"])
             except (BlockingIOError, ValueError, LookupError):
                 return False
-            self._asker = Asker(self._question, pid)
-        return self._asker.ask()
-
-    def answer(self) -> Answer:
-        return Asker(self._question).answer if self._asker is None else self._asker.answer
+        self._watcher.look(self._pid)
+        if self.asker is None:
+            return False
+        self.asker.pid = self._pid
+        return self.asker.ask()

@@ -15,7 +15,8 @@ from typing import Any
 from pants_plugin_minimg.bundler.isolation.command import MAX_OUTPUT
 
 _PIECE = 1 << 16
-_LOOK = 0.02
+#: How often `until` is asked, in seconds.
+_LOOK = 0.002
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,6 @@ class Ended:
     stdout: bytes
     stderr: bytes
     seconds: float
-    peak: int
     timed_out: bool
 
 
@@ -82,7 +82,7 @@ def watch(
     stopped = _follow(process, (out, errors), began + timeout, until)
     if stopped:
         _kill(process.pid)
-    _, status, usage = os.wait4(process.pid, 0)
+    _, status = os.waitpid(process.pid, 0)
     process.returncode = 0  # it is waited for: subprocess need not
     seconds = time.monotonic() - began
     for stream in (process.stdout, process.stderr):
@@ -92,7 +92,6 @@ def watch(
         b"".join(out.parts),
         b"".join(errors.parts),
         seconds,
-        usage.ru_maxrss * 1024,
         stopped == "time",
     )
 
