@@ -137,7 +137,8 @@ class BinaryField(AddressField):
         The program is what the container starts, unless `entrypoint` says otherwise. Its
         libraries, its loader or its interpreter come along by themselves.
 
-        A `pex_binary` cannot be put into an image yet: it needs a whole Python beside it.
+        A `pex_binary` becomes a tree below `/app` that the Python of the sysroot runs at once, with
+        the standard library beside it: see docs/python.md.
         """
     )
 
@@ -586,6 +587,28 @@ class AllowedLibrariesField(StringSequenceField, Checked):
         for value in self.value or ():
             if not value or "/" in value:
                 yield f"{value!r} is no name of a library", 'Write it as in "libssl.so.3".'
+
+
+class PythonStdlibField(StringField):
+    DEFAULT, ALL = "default", "all"
+    alias = "python_stdlib"
+    default = DEFAULT
+    valid_choices = (DEFAULT, ALL)
+    help = help_text(
+        """
+        How much of the standard library comes with a `pex_binary`. `default` leaves out what only
+        developers run: test suites, IDLE and Tk, `ensurepip`, `lib2to3`, the texts of `pydoc`, and
+        what builds extension modules. `all` takes it all.
+
+            minimal_docker_image(
+                name="image",
+                binary=":app",
+                sysroot="//sysroots:bookworm",
+                packages=["python3"],
+                python_stdlib="all",
+            )
+        """
+    )
 
 
 class FormatField(StringField):
@@ -1125,6 +1148,7 @@ class MinimalDockerImageTarget(Target):
         LibgccField,
         AllowedLibrariesField,
         AllowedSecretsField,
+        PythonStdlibField,
         FormatField,
         MaxSizeField,
         MaxWireSizeField,

@@ -31,10 +31,15 @@ def complete(
     assembly: Assembly,
     programs: Programs,
     placed: Placement,
+    command: list[str],
     packages: list[dict[str, Any]],
     blobs: str,
 ) -> Plan:
-    """The plan, its contents stored in `blobs`. Raises Problems with all that the checks found."""
+    """The plan, its contents stored in `blobs`.
+
+    `command` is what the container starts unless the image says otherwise; empty: its program.
+    Raises Problems with all that the checks found.
+    """
     assembly.keep_left_directories()
     _assign_base(assembly, programs)
     contents.store(assembly.sysroot, list(assembly.entries.values()), assembly.generated, blobs)
@@ -43,7 +48,7 @@ def complete(
     if _write_cache(assembly, programs, differing, image, blobs):
         differing = _differences(options, programs, image)
     problems = list(checks.paths(assembly.entries))
-    process = list(request.entrypoint) or _default_entrypoint(request, placed, problems)
+    process = list(request.entrypoint) or command or _default_entrypoint(request, placed, problems)
     problems += checks.entrypoint(request, process or list(request.cmd), image)
     problems += checks.healthcheck(request, image)
     problems += checks.user(request, image)

@@ -50,6 +50,8 @@ CODES = {
     "MINIMG-E040": "two images of an index are for one platform",
     "MINIMG-E041": "no image of an index is for this machine",
     "MINIMG-E042": "a program does another thing when it is packed",
+    "MINIMG-E043": "a PEX has nothing to start, or nothing to run it",
+    "MINIMG-E044": "a PEX does not fit the sysroot's Python",
 }
 
 

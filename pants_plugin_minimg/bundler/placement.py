@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from pants_plugin_minimg.bundler import trees
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.globs import join
 from pants_plugin_minimg.bundler.plan import parents
+from pants_plugin_minimg.bundler.python import apptree, pexfile
 from pants_plugin_minimg.bundler.request import Owned, Request, Tree
 from pants_plugin_minimg.bundler.sysroot import Sysroot, TreeSysroot
 from pants_plugin_minimg.bundler.text import text
+
+#: Where a PEX goes that `install_to` says nothing of.
+_APP = b"/app"
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,23 @@ class Placed:
     links: tuple[tuple[bytes, bytes], ...]
 
 
+@dataclass(frozen=True)
+class App:
+    """A PEX, as a tree below the path `root` of the image."""
+
+    root: bytes
+    tree: apptree.AppTree
+    origin: str
+    primary: bool
+
+
 @dataclass
 class Placement:
     files: dict[bytes, Placed]
     folders: dict[bytes, str]
     upper: TreeSysroot
     problems: list[MinimgError]
+    apps: list[App] = field(default_factory=list)
 
 
 def canonical(sysroot: Sysroot, path: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
@@ -76,7 +91,10 @@ def place(request: Request, lower: Sysroot, scratch: bytes) -> Placement:
 
 def _place_tree(placement: Placement, tree: Tree, lower: Sysroot, scratch: bytes) -> None:
     outputs = trees.outputs(os.fsencode(tree.root), tree.executable)
-    if tree.role == "program":
+    if tree.role == "pex":
+        tree, outputs = _app(placement, tree, outputs, os.fsdecode(scratch))
+        programs: frozenset[trees.Output] = frozenset()
+    elif tree.role == "program":
         outputs = trees.unpacked(outputs, tree.origin, scratch)
         programs = _programs(outputs, tree)
     else:
@@ -93,6 +111,20 @@ def _place_tree(placement: Placement, tree: Tree, lower: Sysroot, scratch: bytes
             _place_output(placement, tree, output, output in programs, lower, len(outputs) == 1)
         except MinimgError as error:
             placement.problems.append(error)
+
+
+def _app(
+    placement: Placement, tree: Tree, outputs: list[trees.Output], scratch: str
+) -> tuple[Tree, list[trees.Output]]:
+    """The files of a PEX as they run, and where they go."""
+    os.makedirs(scratch)
+    source = outputs[0].source if len(outputs) == 1 else os.fsencode(tree.root)
+    found = pexfile.unpack(os.fsdecode(source), tree.origin, scratch)
+    made = apptree.build(found, tree.origin, os.path.join(scratch, "app"))
+    root = tree.path if tree.path.strip(b"/") else _APP
+    placement.apps.append(App(root.rstrip(b"/"), made, tree.origin, tree.primary))
+    moved = replace(tree, role="file", path=root, executable=None)
+    return moved, trees.outputs(os.fsencode(made.folder))
 
 
 def _programs(outputs: list[trees.Output], tree: Tree) -> frozenset[trees.Output]:

@@ -25,6 +25,7 @@ from pants_plugin_minimg.bundler.implicit import charsets, hints, nss, sysroot_d
 from pants_plugin_minimg.bundler.implicit.openings import Wanted
 from pants_plugin_minimg.bundler.plan import FIRST_PARTY, Plan
 from pants_plugin_minimg.bundler.preset_names import NSSWITCH
+from pants_plugin_minimg.bundler.python import apps
 from pants_plugin_minimg.bundler.request import DEFAULT_PATH, Owned, Request
 from pants_plugin_minimg.bundler.sysroot import OverlaySysroot, Sysroot
 from pants_plugin_minimg.bundler.text import path_bytes, text
@@ -50,6 +51,7 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
     options = _options(request, placed, assembly, lower)
     resolver = Resolver(assembly, options)
     _tell_libraries(placed, sysroot)
+    pythons = apps.add(request, placed.apps, lower, assembly, resolver)
     _add_programs(request, placed, assembly, resolver)
     _add_files(placed, assembly, resolver)
     for pattern in request.include:
@@ -58,6 +60,7 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         _add_directory(path, owned, assembly)
     _add_data(request, assembly, resolver)
     resolver.finish()
+    apps.check(pythons, resolver.programs, assembly)
     presets.add(request.presets, request.user, assembly)
     _check_architecture(request, resolver.programs, assembly)
     _check_versions(resolver.programs, assembly)
@@ -73,7 +76,14 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
     packages = shipped.add_records(assembly, lower, request.package_records)
     completion.stop_at(assembly.problems)
     return completion.complete(
-        request, options, assembly, resolver.programs, placed, packages, blobs
+        request,
+        options,
+        assembly,
+        resolver.programs,
+        placed,
+        apps.command(pythons),
+        packages,
+        blobs,
     )
 
 

@@ -30,9 +30,10 @@ class Tree:
     """Files that the build made, below `root` in the sandbox.
 
     Role "program": the output of `binary` or `extra_binaries`, to be put below `install_to`.
-    Role "file": one file (or a tree) that goes to `path`. `executable` are the paths below `root`
-    that are so; None: as the files' own modes say. An engine that links large files into the
-    sandbox gives them all the executable bit, so what the build said of them must come along.
+    Role "pex": a PEX, whose files go there as they run. Role "file": one file (or a tree) that goes
+    to `path`. `executable` are the paths below `root` that are so; None: as the files' own modes
+    say. An engine that links large files into the sandbox gives them all the executable bit, so
+    what the build said of them must come along.
     """
 
     root: str
@@ -90,6 +91,7 @@ class Request:
     healthcheck: tuple[str, ...] = ()
     allowed_libraries: tuple[str, ...] | None = None
     allowed_secrets: tuple[bytes, ...] = ()
+    python_stdlib: str = "default"
 
     def variable(self, name: str) -> str | None:
         return dict(self.env).get(name)
@@ -133,7 +135,7 @@ def _tree(raw: dict[str, Any], install_to: str) -> Tree:
         role=raw["role"],
         path=path_bytes(raw.get("path") or install_to),
         owned=_owned(raw.get("mode"), raw.get("owner")),
-        primary=bool(raw.get("primary", raw["role"] == "program")),
+        primary=bool(raw.get("primary", raw["role"] in ("program", "pex"))),
         executable=frozenset(_paths(raw, "executable")) if "executable" in raw else None,
     )
 
@@ -184,6 +186,7 @@ def parse(raw: dict[str, Any]) -> Request:
         healthcheck=tuple(raw.get("healthcheck") or ()),
         allowed_libraries=None if allowed is None else tuple(allowed),
         allowed_secrets=_paths(raw, "allowed_secrets"),
+        python_stdlib=raw.get("python_stdlib") or "default",
     )
 
 

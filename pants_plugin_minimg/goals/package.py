@@ -88,6 +88,7 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     libgcc: fields.LibgccField
     allowed_libraries: fields.AllowedLibrariesField
     allowed_secrets: fields.AllowedSecretsField
+    python_stdlib: fields.PythonStdlibField
     max_size: fields.MaxSizeField
     max_wire_size: fields.MaxWireSizeField
     upx: fields.UpxField
@@ -183,6 +184,7 @@ def plan_request(
         "nss": field_set.nss.value,
         "libgcc": field_set.libgcc.value,
         "allowed_libraries": field_set.allowed_libraries.value,
+        "python_stdlib": field_set.python_stdlib.value,
         "allowed_secrets": _escaped(field_set.allowed_secrets.value),
         "presets": field_set.presets.value or (),
         "package_records": field_set.package_records.value,

@@ -25,7 +25,7 @@ from pants_plugin_minimg.bundler.text import escaped
 from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 
 #: By name: the backend that has these targets need not be on.
-_NEEDS_PYTHON = ("pex_binary", "pex_binaries")
+_PEXES = ("pex_binary", "pex_binaries")
 
 
 class BadDependencies(Exception):
@@ -88,16 +88,6 @@ def _refusal(wish: Wish, target: Target, problem: str, remedy: str) -> MinimgErr
     )
 
 
-def _refuse_python(wish: Wish, target: Target) -> MinimgError:
-    return _refusal(
-        wish,
-        target,
-        f"a `{target.alias}`: a PEX needs a whole Python beside it (the interpreter, its standard "
-        "library and their libraries), which no file of the PEX names",
-        "Images of Python programs are not supported yet.",
-    )
-
-
 def _refuse_source(wish: Wish, target: Target) -> MinimgError:
     return _refusal(
         wish,
@@ -140,9 +130,7 @@ async def _outputs(wishes: Sequence[Wish]) -> tuple[list[list[_Output]], list[Mi
     problems: list[MinimgError] = []
     packaged, generated = [], []
     for (index, target), own in zip(wanted, field_sets.collection):
-        if wishes[index].role == "program" and target.alias in _NEEDS_PYTHON:
-            problems.append(_refuse_python(wishes[index], target))
-        elif own:
+        if own:
             packaged += [(index, target, field_set) for field_set in own]
         elif target.has_field(SourcesField):
             generated.append((index, target))
@@ -180,15 +168,21 @@ def _executable(entries: DigestEntries) -> list[str]:
     return [entry.path for entry in entries if isinstance(entry, FileEntry) and entry.is_executable]
 
 
+def _role(wish: Wish, outputs: Sequence[_Output]) -> str:
+    """A program of Python is a PEX, with a role of its own."""
+    is_pex = any(output.target.alias in _PEXES for output in outputs)
+    return "pex" if wish.role == "program" and is_pex else wish.role
+
+
 def _entry(
-    wish: Wish, origin: str, folder: str, base: str, executable: Iterable[str]
+    wish: Wish, role: str, origin: str, folder: str, base: str, executable: Iterable[str]
 ) -> dict[str, object]:
     """`executable` is said because a sandbox does not show it: large files all have the bit."""
     return {
         "root": posixpath.join(folder, base).rstrip("/"),
         "executable": sorted(escaped(path[len(base) :].lstrip("/")) for path in executable),
         "origin": origin,
-        "role": wish.role,
+        "role": role,
         "primary": wish.primary,
         "path": None if wish.path is None else escaped(wish.path),
         "mode": wish.mode,
@@ -229,7 +223,7 @@ async def trees(wishes: Sequence[Wish]) -> tuple[Tree, ...]:
             digest = await engine.merge_all([output.digest for output in outputs])
             folder = f"trees/{number}"
             base = _base(outputs, paths)
-            entry = _entry(wish, _origin(outputs), folder, base, executable)
+            entry = _entry(wish, _role(wish, outputs), _origin(outputs), folder, base, executable)
             found.append((AddPrefix(digest, folder), entry))
     if problems:
         raise BadDependencies(str(Problems(problems)))

@@ -20,7 +20,7 @@ from pants.core.target_types import (
     RelocatedFiles,
     ResourceTarget,
 )
-from pants.engine.addresses import UnparsedAddressInputs
+from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.fs import EMPTY_DIGEST, Digest, Snapshot
 from pants.engine.internals.scheduler import ExecutionError
 from pants.engine.rules import QueryRule, collect_rules, rule
@@ -240,10 +240,15 @@ def refusal(rule_runner: RuleRunner, *wishes: Wish) -> list[str]:
     return str(cause).splitlines()
 
 
-def test_pex_binary_is_refused_with_the_reason(rule_runner: RuleRunner) -> None:
-    (line,) = refusal(rule_runner, wish("x:pex"))
-    assert line.startswith("MINIMG-E020 //the:image: `binary` names x:pex, a `pex_binary`: a PEX")
-    assert "interpreter" in line and "not supported yet" in line
+@pytest.mark.parametrize("role,expected", [("program", "pex"), ("file", "file")])
+def test_a_pex_has_a_role_of_its_own(role: str, expected: str) -> None:
+    """Named in `files` it is a file as any other."""
+    target = PexBinary({"entry_point": "m"}, Address("x", target_name="pex"))
+    outputs = [executables._Output(target, EMPTY_DIGEST, None)]
+    assert executables._role(wish("x:pex", role), outputs) == expected
+    plain = FileTarget({"source": "f"}, Address("x", target_name="f"))
+    others = [executables._Output(plain, EMPTY_DIGEST, None)]
+    assert executables._role(wish("x:f", role), others) == role
 
 
 @pytest.mark.parametrize("address,alias", [("x:res", "resource"), ("x:plain", "target")])
@@ -259,6 +264,6 @@ def test_a_package_without_files_is_refused(rule_runner: RuleRunner) -> None:
 
 
 def test_all_refusals_are_told_together(rule_runner: RuleRunner) -> None:
-    lines = refusal(rule_runner, wish("x:pex"), wish("x:res", "file", path="/a"), wish("x:nothing"))
-    assert [line.split(" ")[4] for line in lines] == ["x:pex,", "x:res,", "x:nothing,"]
-    assert "`files` names x:res" in lines[1]
+    lines = refusal(rule_runner, wish("x:res", "file", path="/a"), wish("x:nothing"))
+    assert [line.split(" ")[4] for line in lines] == ["x:res,", "x:nothing,"]
+    assert "`files` names x:res" in lines[0]

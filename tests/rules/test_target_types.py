@@ -44,6 +44,7 @@ def test_defaults() -> None:
         "skip_push",
         "format",
         "upx_check",
+        "python_stdlib",
         "attach_sbom",
         "dlopen",
         "nss",

@@ -1,0 +1,97 @@
+"""Which Python a sysroot has: its program, its version, its standard library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pants_plugin_minimg.bundler import elf
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.globs import join
+from pants_plugin_minimg.bundler.sysroot import Sysroot
+from pants_plugin_minimg.bundler.text import text
+
+#: Where distributions and python.org's own builds put it.
+_PLACES = (b"/usr/bin/python3", b"/usr/local/bin/python3", b"/bin/python3")
+_NAME = re.compile(rb"python3(?:\.(\d+))?\Z")
+_VERSIONED = re.compile(rb"python3\.(\d+)\Z")
+_LIMIT = 64 << 20
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """`path` as it is named, `library` the folder of the standard library (canonical).
+
+    `version` has two or three parts: the last one is unknown where the program does not tell.
+    `machine` is ELF's, `libc` the C library's version as numbers, None with musl.
+    """
+
+    path: bytes
+    version: tuple[int, ...]
+    library: bytes
+    machine: int
+
+    @property
+    def short(self) -> str:
+        return f"{self.version[0]}.{self.version[1]}"
+
+
+def find(sysroot: Sysroot, named: Sequence[bytes], address: str) -> Interpreter:
+    """The one that `named` (the image's `executables`) holds, else the one of the sysroot.
+
+    Raises MinimgError MINIMG-E043 where there is none, or no standard library beside it.
+    """
+    own = [path for path in named if _NAME.match(path.rpartition(b"/")[2])]
+    for path in own or _PLACES:
+        walk = sysroot.walk(path)
+        if walk.error is not None or walk.stat is None or walk.stat.kind != "file":
+            continue
+        return _interpreter(sysroot, path, walk.real, address)
+    places = ", ".join(text(path) for path in own or _PLACES)
+    raise MinimgError(
+        "MINIMG-E043",
+        address,
+        f"the sysroot has no Python (looked for {places})",
+        "Add the package `python3` to the sysroot, or name an interpreter in `executables`.",
+    )
+
+
+def _interpreter(sysroot: Sysroot, path: bytes, real: bytes, address: str) -> Interpreter:
+    with sysroot.open(real) as file:
+        try:
+            machine = elf.Reader(file).header.machine
+        except elf.ElfError as error:
+            raise _unusable(path, address, f"is no ELF program ({error})") from None
+        file.seek(0)
+        content = file.read(_LIMIT)
+    match = _VERSIONED.match(real.rpartition(b"/")[2])
+    prefix = real.rpartition(b"/")[0].rpartition(b"/")[0] or b"/"
+    minors = [int(match[1])] if match else _minors(sysroot, join(prefix, b"lib"))
+    for minor in minors:
+        library = sysroot.walk(join(prefix, b"lib/python3.%d" % minor))
+        if library.stat is None or library.stat.kind != "dir":
+            continue
+        if sysroot.walk(join(library.real, b"os.py")).stat is not None:
+            return Interpreter(path, _version(content, minor), library.real, machine)
+    raise _unusable(path, address, f"has no standard library in {text(prefix)}/lib/python3.N")
+
+
+def _minors(sysroot: Sysroot, folder: bytes) -> list[int]:
+    walk = sysroot.walk(folder)
+    if walk.stat is None or walk.stat.kind != "dir":
+        return []
+    found = map(_VERSIONED.match, sysroot.scandir(walk.real))
+    return sorted((int(match[1]) for match in found if match), reverse=True)
+
+
+def _version(content: bytes, minor: int) -> tuple[int, ...]:
+    """With the third part where the program holds it as a string, as Py_GetVersion's."""
+    found = re.search(rb"\x003\.%d\.(\d{1,2})[+a-z0-9]*\x00" % minor, content)
+    return (3, minor) if found is None else (3, minor, int(found[1]))
+
+
+def _unusable(path: bytes, address: str, problem: str) -> MinimgError:
+    return MinimgError(
+        "MINIMG-E043", address, f"{text(path)} {problem}", "Name another one in `executables`."
+    )
