@@ -24,7 +24,7 @@ from pants_plugin_minimg.target_types import (
     MinimalDockerImageTarget,
     image_healthcheck,
 )
-from pants_plugin_minimg.test_target import (
+from pants_plugin_minimg.testing_target import (
     ImageHttp,
     MinimalDockerImageTestTarget,
     image_case,

@@ -16,7 +16,7 @@ from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg import target_types as fields
-from pants_plugin_minimg import test_target as tests
+from pants_plugin_minimg import testing_target as tests
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet, for_architecture
 from pants_plugin_minimg.goals.run import for_this_machine

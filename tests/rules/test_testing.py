@@ -16,7 +16,7 @@ from pants.engine.target import InvalidFieldTypeException, InvalidTargetExceptio
 from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg import register
-from pants_plugin_minimg import test_target as tests
+from pants_plugin_minimg import testing_target as tests
 from pants_plugin_minimg.bundler.isolation import bubblewrap
 from pants_plugin_minimg.bundler.isolation.command import Unusable
 from pants_plugin_minimg.goals.testing import (
