@@ -7,6 +7,7 @@ from pants.build_graph.build_file_aliases import BuildFileAliases
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.goals import (
+    diff,
     lock,
     package,
     package_index,
@@ -14,6 +15,7 @@ from pants_plugin_minimg.goals import (
     run,
     run_index,
     testing,
+    why,
 )
 from pants_plugin_minimg.index_target import MinimalDockerIndexTarget
 from pants_plugin_minimg.subsystems import debian, minimg, upx
@@ -40,7 +42,9 @@ def rules():  # type: ignore[no-untyped-def]
         *upx.rules(),
         *debian.rules(),
         *host.rules(),
+        *diff.rules(),
         *lock.rules(),
+        *why.rules(),
         *registries.rules(),
         *package.rules(),
         *package_index.rules(),

@@ -1,6 +1,6 @@
 """The bundler's command line: `python -m pants_plugin_minimg.bundler COMMAND …`.
 
-Exit status 0: done. 1: `closure` or `verify` found something wrong. 2: bad input; standard error
+Exit status 0: done. 1: `closure`, `verify` or `diff` found something. 2: bad input; standard error
 holds one line for each problem and nothing else (of `push`: after what skopeo said). 3: `trial` has
 nothing to run an image with.
 """
@@ -28,6 +28,7 @@ _COMMANDS = {
     "verify": "cli_verify",
     "trial": "cli_trial",
     "packtrial": "cli_packtrial",
+    **dict.fromkeys(("why", "diff"), "cli_why"),
 }
 
 

@@ -397,6 +397,7 @@ async def package_minimal_docker_image(
                     *packtrial.lines(trial),
                     *remarks(planned, sysroot.of_host, upx.inputs() is None),
                 ),
+                planned.files["plan.json"],
             ),
             *(BuiltPackageArtifact(entry.path) for entry in beside),
         ),

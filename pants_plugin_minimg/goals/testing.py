@@ -22,7 +22,7 @@ from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet, for_ar
 from pants_plugin_minimg.goals.run import for_this_machine
 from pants_plugin_minimg.subsystems.bundler import BundlerError, set_up_bundler
 from pants_plugin_minimg.subsystems.interpreter import interpreter
-from pants_plugin_minimg.subsystems.testing import FAIL, MinimgTestSubsystem
+from pants_plugin_minimg.subsystems.testing import MinimgTestSubsystem, Unavailable
 from pants_plugin_minimg.util_rules import executables, host, isolation
 from pants_plugin_minimg.util_rules.closure import document
 from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
@@ -145,7 +145,7 @@ async def test_minimal_docker_image(
         inputs=await engine.merge_all((built.digest, *cases, *trees)),
         scope=ProcessCacheScope.PER_SESSION if goal.force else ProcessCacheScope.SUCCESSFUL,
     )
-    if result.exit_code == isolation.UNUSABLE and options.unavailable != FAIL:
+    if result.exit_code == isolation.UNUSABLE and options.unavailable is not Unavailable.FAIL:
         logger.warning(f"{address} was skipped: {result.stdout.decode().strip()}")
         return TestResult.no_tests_found(field_set.address, goal.output)
     return engine.test_result(result, field_set.address, goal.output)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pants.option.option_types import SkipOption, StrOption
+from enum import Enum
+
+from pants.option.option_types import EnumOption, SkipOption
 from pants.option.subsystem import Subsystem
 from pants.util.strutil import softwrap
 
-SKIP, FAIL = "skip", "fail"
+
+class Unavailable(Enum):
+    SKIP = "skip"
+    FAIL = "fail"
 
 
 class MinimgTestSubsystem(Subsystem):
@@ -15,8 +20,8 @@ class MinimgTestSubsystem(Subsystem):
     help = "How `minimal_docker_image_test` targets run."
 
     skip = SkipOption("test")
-    unavailable = StrOption(
-        default=SKIP,
+    unavailable = EnumOption(
+        default=Unavailable.SKIP,
         help=softwrap(
             """
             What becomes of tests where there is nothing to run an image with: neither bubblewrap,

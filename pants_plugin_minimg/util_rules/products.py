@@ -16,14 +16,15 @@ from pants_plugin_minimg.util_rules.names import ImageName
 class BuiltMinimalImage(BuiltPackageArtifact):
     """The tar or folder of an image, or of an index of images, and what it is pushed from.
 
-    `layout` holds its OCI layout below `layout/`, which a tar was made of, `info` is its info JSON
-    and `sbom` the bill of materials as `sbom.OUTPUT`; an index has none, but that of each of its
-    `parts`. `manifest` is the digest of its manifest or index, `sha256:…`; `architecture` is by
-    OCI's name.
+    `layout` holds its OCI layout below `layout/`, which a tar was made of, `info` is its info JSON,
+    `plan` plan.json and `sbom` the bill of materials as `sbom.OUTPUT`; an index has none, but that
+    of each of its `parts`. `manifest` is the digest of its manifest or index, `sha256:…`;
+    `architecture` is by OCI's name.
     """
 
     layout: Digest | None = None
     info: FileEntry | None = None
+    plan: FileEntry | None = None
     sbom: Digest | None = None
     manifest: str = ""
     architecture: str = ""
@@ -40,6 +41,7 @@ class BuiltMinimalImage(BuiltPackageArtifact):
         bill: Digest,
         called: tuple[ImageName, ...],
         remarks: Sequence[str],
+        plan: FileEntry,
     ) -> BuiltMinimalImage:
         (manifest,) = made.details["manifests"]
         return cls(
@@ -47,6 +49,7 @@ class BuiltMinimalImage(BuiltPackageArtifact):
             extra_log_lines=(*made.details["log_lines"], *remarks),
             layout=made.layout,
             info=made.info,
+            plan=plan,
             sbom=bill,
             manifest=manifest["digest"],
             architecture=manifest["platform"]["architecture"],

@@ -12,7 +12,7 @@ from pants.testutil.rule_runner import RuleRunner
 from pants_plugin_minimg import register
 
 #: What Pants itself needs: interpreters, and how ./pants gave it the pex that it runs.
-_INHERITED = {
+INHERITED = {
     "HOME",
     "PATH",
     "PYENV_ROOT",
@@ -33,7 +33,7 @@ def plugin_rules() -> list[Any]:
 
 
 def set_options(rule_runner: RuleRunner, args: Iterable[str] = ()) -> None:
-    rule_runner.set_options(list(args), env_inherit=_INHERITED)
+    rule_runner.set_options(list(args), env_inherit=INHERITED)
 
 
 def help_examples(text: str) -> Iterator[str]:
@@ -54,6 +54,6 @@ def run_goal(
 ) -> int:
     """The exit code of a goal, with what Pants needs of the environment."""
     result = rule_runner.run_goal_rule(
-        goal, global_args=global_args, args=args, env_inherit=_INHERITED
+        goal, global_args=global_args, args=args, env_inherit=INHERITED
     )
     return result.exit_code

@@ -24,14 +24,16 @@ from pants.testutil.rule_runner import RuleRunner
 from pants_plugin_minimg import register
 from pants_plugin_minimg.bundler import __main__ as bundler
 from pants_plugin_minimg.goals import package
+from pants_plugin_minimg.goals.diff import MinimgDiff
 from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet
 from pants_plugin_minimg.goals.run import MinimalDockerImageRunFieldSet
+from pants_plugin_minimg.goals.why import MinimgWhy
 from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.target_types import MinimalDockerImageTarget, image_healthcheck
 from pants_plugin_minimg.util_rules import closure
 from pants_plugin_minimg.util_rules.metadata import Metadata
 from pants_plugin_minimg.util_rules.products import ArtifactPaths, BuiltMinimalImage
-from tests.rules.support import plugin_rules, set_options
+from tests.rules.support import INHERITED, plugin_rules, set_options
 
 BUILD = """\
 file(name="script", source="hello.sh")
@@ -323,6 +325,37 @@ def test_the_plan_beside_the_image_verifies_it(
     assert isinstance(artifact, BuiltMinimalImage) and artifact.layout is not None
     manifest = blob(contents(rule_runner, artifact.layout), artifact.manifest)
     assert manifest["annotations"] == {"org.example.team": "build"}
+
+
+def test_why(rule_runner: RuleRunner, tmp_path: Path) -> None:
+    def said(*args: str) -> str:
+        set_options(rule_runner)
+        result = rule_runner.run_goal_rule(MinimgWhy, args=args, env_inherit=INHERITED)
+        assert result.exit_code == 0
+        return str(result.stdout)
+
+    lines = said("app:script_image", "--", "/etc/app.toml").splitlines()
+    assert lines == ["/etc/app.toml (6 B)", "  built by app:config"]
+    assert " in all" in said("app:script_image").splitlines()[0]
+    found = json.loads(said("--json", "app:script_image", "--", "made"))
+    assert found["paths"][0]["path"] == "/made"
+
+
+def test_diff(rule_runner: RuleRunner, tmp_path: Path) -> None:
+    paths = []
+    for name in ("script_image", "packed_image"):
+        built = build(rule_runner, name)
+        content = contents(rule_runner, built.digest)[str(built.artifacts[0].relpath)]
+        (tmp_path / f"{name}.tar").write_bytes(content)
+        paths.append(str(tmp_path / f"{name}.tar"))
+    result = rule_runner.run_goal_rule(
+        MinimgDiff, args=["--format=json", "--", *paths], env_inherit=INHERITED
+    )
+    found = json.loads(result.stdout)
+    assert {"path": "/etc/app.toml", "kind": "removed", "grown": -6, "detail": ""} in found["paths"]
+    with pytest.raises(ExecutionError) as caught:
+        rule_runner.run_goal_rule(MinimgDiff, args=["--", paths[0]], env_inherit=INHERITED)
+    assert "MINIMG-E018 minimg-diff: 1 images were named" in str(caught.value)
 
 
 def test_run_with_options_by_the_name_for_this_machine(rule_runner: RuleRunner) -> None:

@@ -1,0 +1,103 @@
+"""`minimg-why`: why each path is in an image, and what it brings."""
+
+from __future__ import annotations
+
+from pants.core.goals.package import BuiltPackage
+from pants.engine.console import Console
+from pants.engine.fs import CreateDigest, FileEntry
+from pants.engine.goal import Goal, GoalSubsystem
+from pants.engine.rules import collect_rules, goal_rule
+from pants.engine.target import Targets
+from pants.option.option_types import ArgsListOption, BoolOption
+from pants.util.strutil import softwrap
+
+from pants_plugin_minimg import engine
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet
+from pants_plugin_minimg.subsystems.bundler import (
+    BundlerError,
+    process,
+    set_up_bundler,
+    succeeded,
+)
+from pants_plugin_minimg.subsystems.interpreter import interpreter
+from pants_plugin_minimg.util_rules import host, products
+
+
+class MinimgWhySubsystem(GoalSubsystem):
+    name = "minimg-why"
+    help = softwrap(
+        """
+        Why paths are in a minimal image: `minimg-why //app:image` shows who brings what, the
+        largest first; `minimg-why //app:image -- libz.so.1` the chain of reasons of one.
+        """
+    )
+
+    args = ArgsListOption(
+        example="libz.so.1",
+        passthrough=True,
+        extra_help="Paths of the image, file names, or names that programs ask for.",
+    )
+    json = BoolOption(
+        default=False,
+        help=softwrap(
+            """
+            Whether to print JSON: the chain, the size and what it brings, of each path.
+
+            Example: `minimg-why --json //app:image`.
+            """
+        ),
+    )
+
+
+class MinimgWhy(Goal):
+    subsystem_cls = MinimgWhySubsystem
+    environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
+
+
+def _plans(packages: tuple[BuiltPackage, ...]) -> list[FileEntry]:
+    return [image.plan for built in packages for image in products.images(built) if image.plan]
+
+
+@goal_rule
+async def why(
+    console: Console, targets: Targets, options: MinimgWhySubsystem, access: host.HostAccess
+) -> MinimgWhy:
+    wanted = [
+        MinimalDockerImageFieldSet.create(target)
+        for target in targets
+        if MinimalDockerImageFieldSet.is_applicable(target)
+    ]
+    if not wanted:
+        error = MinimgError(
+            "MINIMG-E016",
+            "minimg-why",
+            "no `minimal_docker_image` was named",
+            "Name one, as in `minimg-why //app:image`.",
+        )
+        raise BundlerError(str(error))
+    plans = _plans(await engine.build_packages(wanted))
+    inputs = await engine.create_digests(
+        [CreateDigest([FileEntry("plan.json", plan.file_digest)]) for plan in plans]
+    )
+    bundler = await set_up_bundler(interpreter(access.local))
+    steps = [
+        process(
+            bundler,
+            ("why", "--plan=plan.json", *(("--json",) if options.json else ()), *options.args),
+            description="Say why paths are in an image",
+            inputs=digest,
+        )
+        for digest in inputs
+    ]
+    results = await engine.execute_all(steps)
+    succeeded(steps, results)
+    for field_set, result in zip(wanted, results):
+        if len(wanted) > 1 and not options.json:
+            console.print_stdout(f"{field_set.address}:")
+        console.write_stdout(result.stdout.decode("utf-8", "replace"))
+    return MinimgWhy(exit_code=0)
+
+
+def rules():  # type: ignore[no-untyped-def]
+    return collect_rules()
