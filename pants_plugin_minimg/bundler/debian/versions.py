@@ -11,8 +11,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from debian_inspector.version import Version, compare_version_objects
-
 _FORM = re.compile(r"(?:([0-9]+):)?([A-Za-z0-9.+~-]+?)(?:-([A-Za-z0-9.+~]+))?\Z")
 _MAX_EPOCH = 2**31 - 1  # dpkg reads the epoch into an int
 _HOLDS: dict[str, Callable[[int], bool]] = {
@@ -34,6 +32,9 @@ def _parse(version: str) -> Any:
     epoch = int((found[1] or "0")[-11:])
     if epoch > _MAX_EPOCH or len((found[1] or "0").lstrip("0")) > 10:
         raise ValueError(f"the epoch of {version!r} is too large")
+    # Here, where it is needed: each process of a build would pay for the import.
+    from debian_inspector.version import Version
+
     return Version(epoch=epoch, upstream=found[2], revision=found[3] or "0")
 
 
@@ -49,6 +50,8 @@ def check(version: str) -> str:
 @cache
 def compare(one: str, other: str) -> int:
     """Negative when `one` is earlier, 0 when equal, positive when later. Raises ValueError."""
+    from debian_inspector.version import compare_version_objects
+
     return int(compare_version_objects(_parse(one), _parse(other)))
 
 
