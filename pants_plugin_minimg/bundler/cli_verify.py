@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
+
+if TYPE_CHECKING:
+    from pants_plugin_minimg.bundler.verification.documents import Documents, Found
 
 _LIMIT = 16 << 30
 
@@ -31,7 +34,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    from pants_plugin_minimg.bundler.verification import documents, tree, whole
+    from pants_plugin_minimg.bundler.verification import documents
+    from pants_plugin_minimg.bundler.verification.tars import finding
 
     plan = jsonfile.load(options.plan) if options.plan else None
     info = jsonfile.load(options.info) if options.info else None
@@ -41,21 +45,17 @@ def run(options: argparse.Namespace) -> int:
     notes: list[str] = []
     summary = options.image
     if found is not None:
-        summary += f": manifest {found.manifest}"
-        with tempfile.TemporaryDirectory() as scratch, jsonfile.reading(options.image):
-            image, wrong = tree.read(found.layers, found.created, options.limit, scratch)
-            problems += wrong
-            problems += whole.process(found.config, image, options.image)
-            if plan is None:
-                problems += whole.closures(found.config, image)
-            else:
-                with jsonfile.reading(options.plan):
-                    wrong, notes = whole.against_plan(plan, found.config, image)
-                problems += wrong
-            summary += f", {len(image.entries())} paths in {len(image.layers)} layers"
+        summary += f": {found.digest}"
+        if plan is not None and len(found.images) > 1:
+            problems.append(finding("plan", "it is of one image, and this is an index of several"))
+            plan = None
+        for image in found.images:
+            wrong, more, size = _image(image, plan, options)
+            problems, notes = problems + wrong, notes + more
+            summary += f", {'/'.join(image.platform.values())} with {size}"
         if info is not None:
             with jsonfile.reading(options.info):
-                problems += _about(info, found.manifest, found.image_id)
+                problems += _about(info, found)
     for problem in dict.fromkeys(problems):
         print(problem)
     for note in notes:
@@ -65,11 +65,30 @@ def run(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _about(info: Mapping[str, Any], manifest: str, image_id: str) -> list[MinimgError]:
-    """The digest covers every byte, packed programs too."""
+def _image(
+    image: Documents, plan: Any, options: argparse.Namespace
+) -> tuple[list[MinimgError], list[str], str]:
+    """What is wrong, what was not compared, and how large it is in words."""
+    from pants_plugin_minimg.bundler.verification import tree, whole
+
+    notes: list[str] = []
+    with tempfile.TemporaryDirectory() as scratch, jsonfile.reading(options.image):
+        made, problems = tree.read(image.layers, image.created, options.limit, scratch)
+        problems += whole.process(image.config, made, options.image)
+        if plan is None:
+            problems += whole.closures(image.config, made)
+        else:
+            with jsonfile.reading(options.plan):
+                wrong, notes = whole.against_plan(plan, image.config, made)
+            problems += wrong
+    return problems, notes, f"{len(made.entries())} paths in {len(made.layers)} layers"
+
+
+def _about(info: Mapping[str, Any], found: Found) -> list[MinimgError]:
+    """The digests cover every byte, packed programs too."""
     from pants_plugin_minimg.bundler.verification.tars import finding
 
-    images = [(image["digest"], image["image_id"]) for image in info["manifests"]]
-    if (manifest, image_id) in images:
+    told = [(image["digest"], image["image_id"]) for image in info["manifests"]]
+    if told == [(image.manifest, image.image_id) for image in found.images]:
         return []
-    return [finding(manifest, f"the info JSON is about {images[0][0]}")]
+    return [finding(found.digest, f"the info JSON is about {told[0][0]}")]

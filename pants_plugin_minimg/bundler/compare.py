@@ -43,7 +43,7 @@ class Change:
 def load(path: str, scratch: str) -> Image:
     """Raises MinimgError MINIMG-E001, and Problems for what is no whole image of ours."""
     archive = documents.Archive(path)
-    found, problems = documents.read(archive)
+    found, problems = documents.read_one(archive)
     problems = [*archive.problems, *problems]
     if found is None or problems:
         raise Problems(problems)

@@ -126,7 +126,7 @@ def unpack(image: str, scratch: str) -> tuple[Process, str]:
     name that it has not.
     """
     archive = documents.Archive(image)
-    found, problems = documents.read(archive)
+    found, problems = documents.read_one(archive)
     problems = [*archive.problems, *problems]
     if found is None or problems:
         raise Problems(problems)

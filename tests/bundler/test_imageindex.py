@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import __main__ as commands
+from pants_plugin_minimg.bundler import archive, jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from tests.bundler import images
 from tests.bundler.images import file, hello_program, put, run, with_parents
@@ -111,6 +112,31 @@ def test_annotations_are_the_index_own(
     _, info = index(tmp_path, parts, names, annotations={"org.example.a": "b"})
     blob = tmp_path / "out/layout/blobs/sha256" / info["index"]["digest"][7:]
     assert json.loads(blob.read_bytes())["annotations"] == {"org.example.a": "b"}
+
+
+def test_verify_reads_an_index(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    names: list[dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    parts = [made(tmp_path, each, monkeypatch) for each in (AMD, ARM)]
+    tar, _ = index(tmp_path, parts, names)
+    info = tmp_path / "out" / "info.json"
+    assert commands.main(["verify", str(tar), f"--info={info}"]) == 0
+    said = capsys.readouterr().out
+    assert "linux/amd64 with" in said and "linux/arm64 with" in said and ": fine" in said
+    layout = tmp_path / "out" / "layout"
+    docker = json.loads((layout / "manifest.json").read_bytes())
+    (layout / "manifest.json").write_bytes(jsonfile.canonical(docker[::-1]))
+    archive.write(str(layout), str(tmp_path / "other.tar"), str(tmp_path / "merged"))
+    assert commands.main(["verify", str(tmp_path / "other.tar")]) == 1
+    assert "manifest.json: it names other blobs" in capsys.readouterr().out
+    (layout / "manifest.json").write_bytes(jsonfile.canonical(docker))
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"version": 1}')
+    assert commands.main(["verify", str(tar), f"--plan={plan}"]) == 1
+    assert "this is an index of several" in capsys.readouterr().out
 
 
 # -- Read by others ------------------------------------------------------------------------------

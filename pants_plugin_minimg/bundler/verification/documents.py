@@ -5,13 +5,14 @@ from __future__ import annotations
 import calendar
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile, oci
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.image import full_reference
+from pants_plugin_minimg.bundler.imageindex import label
 from pants_plugin_minimg.bundler.tars.reader import DIR, FILE
 from pants_plugin_minimg.bundler.tars.window import Handle, Window
 from pants_plugin_minimg.bundler.verification import tars
@@ -37,6 +38,7 @@ class Documents:
     manifest: str
     image_id: str
     config: Mapping[str, Any]
+    platform: Mapping[str, str]
     created: int
     layers: tuple[Layer, ...]
 
@@ -75,8 +77,19 @@ class Archive:
         return self.open(name).read()
 
 
-def read(archive: Archive) -> tuple[Documents | None, list[MinimgError]]:
-    """The one image of the archive, or None where its documents do not tell, and what is wrong."""
+@dataclass(frozen=True)
+class Found:
+    """What an archive holds: one image, or those of an index of platforms, in its order.
+
+    `digest` is that of the manifest or index.
+    """
+
+    digest: str
+    images: tuple[Documents, ...]
+
+
+def read(archive: Archive) -> tuple[Found | None, list[MinimgError]]:
+    """The images of the archive, or None where its documents do not tell, and what is wrong."""
     problems = list(_blobs(archive))
     try:
         with jsonfile.reading("the image's documents"):
@@ -84,6 +97,15 @@ def read(archive: Archive) -> tuple[Documents | None, list[MinimgError]]:
     except MinimgError as error:
         return None, [*problems, finding(error.subject, error.problem)]
     return found, problems
+
+
+def read_one(archive: Archive) -> tuple[Documents | None, list[MinimgError]]:
+    """The same of an archive that must hold one image."""
+    found, problems = read(archive)
+    if found is None or len(found.images) == 1:
+        return None if found is None else found.images[0], problems
+    number = len(found.images)
+    return None, [*problems, finding(_INDEX, f"it names {number} images, where one is understood")]
 
 
 def _blobs(archive: Archive) -> Iterator[MinimgError]:
@@ -99,7 +121,7 @@ def _blobs(archive: Archive) -> Iterator[MinimgError]:
             yield finding(name, "it is no part of an image")
 
 
-def _read(archive: Archive, problems: list[MinimgError]) -> Documents:
+def _read(archive: Archive, problems: list[MinimgError]) -> Found:
     """Raises what jsonfile.reading turns into an error."""
     if archive.document(_LAYOUT) != jsonfile.canonical(oci.LAYOUT):
         problems.append(finding(_LAYOUT, "it is not that of image layout 1.0.0"))
@@ -108,30 +130,47 @@ def _read(archive: Archive, problems: list[MinimgError]) -> Documents:
     digests = {descriptor["digest"] for descriptor in descriptors}
     if len(digests) != 1:
         raise ValueError(f"{_INDEX} names {len(digests)} images, where one is understood")
-    manifest = _described(archive, descriptors[0], oci.MANIFEST, problems)
-    config = _described(archive, manifest["config"], oci.CONFIG, problems)
-    layers = _layers(archive, manifest, config, problems)
-    platform = {
-        key: config[key] for key in ("os", "architecture", "variant") if config.get(key) is not None
-    }
+    top = descriptors[0]
+    listed = [top["digest"]]
+    members = [top]
+    if top["mediaType"] == oci.INDEX:
+        platforms = _described(archive, top, oci.INDEX, problems)
+        members = platforms["manifests"]
+    images = [_image(archive, member, problems) for member in members]
+    platform = images[0].platform if members == [top] else None
+    wanted = {**_plain(top), **({} if platform is None else {"platform": platform})}
     for descriptor in descriptors:
-        same = {key: descriptor.get(key) for key in ("digest", "size", "mediaType", "platform")}
-        if same != {**_plain(descriptors[0]), "platform": platform}:
+        same = {key: value for key, value in descriptor.items() if key != "annotations"}
+        if same != wanted:
             problems.append(finding(_INDEX, "its entries differ in more than the name"))
-    _compare_docker(archive, descriptors, manifest, problems)
-    listed = {manifest["config"]["digest"], *digests, *(layer.digest for layer in layers)}
+    for member, image in zip(members, images):
+        if member.get("platform") != image.platform:
+            problems.append(finding(member["digest"], "the index gives another platform"))
+    suffixes = [""] if members == [top] else [f"-{label(image.platform)}" for image in images]
+    _compare_docker(archive, descriptors, images, suffixes, problems)
+    for image in images:
+        listed += [image.manifest, image.image_id, *(layer.digest for layer in image.layers)]
     for name in sorted(archive.names()):
         folder, _, digest = name.rpartition("/")
         if folder == oci.BLOBS and f"sha256:{digest}" not in listed:
             problems.append(finding(name, "no document names it"))
     if index != {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": descriptors}:
         problems.append(finding(_INDEX, "it holds more than an index of ours"))
+    return Found(top["digest"], tuple(images))
+
+
+def _image(
+    archive: Archive, descriptor: Mapping[str, Any], problems: list[MinimgError]
+) -> Documents:
+    manifest = _described(archive, descriptor, oci.MANIFEST, problems)
+    config = _described(archive, manifest["config"], oci.CONFIG, problems)
     return Documents(
-        manifest=descriptors[0]["digest"],
+        manifest=descriptor["digest"],
         image_id=manifest["config"]["digest"],
         config=config,
+        platform=oci.platform(config),
         created=calendar.timegm(time.strptime(config["created"], "%Y-%m-%dT%H:%M:%SZ")),
-        layers=layers,
+        layers=_layers(archive, manifest, config, problems),
     )
 
 
@@ -182,15 +221,24 @@ def _layers(
 
 
 def _compare_docker(
-    archive: Archive, descriptors: Any, manifest: Mapping[str, Any], problems: list[MinimgError]
+    archive: Archive,
+    descriptors: Any,
+    images: Sequence[Documents],
+    suffixes: Sequence[str],
+    problems: list[MinimgError],
 ) -> None:
-    """What `docker load` reads must be the same image under the same names."""
-    (image,) = _canonical(archive, _DOCKER, problems)
-    if image["Config"] != oci.blob_path(manifest["config"]["digest"]) or image["Layers"] != [
-        oci.blob_path(layer["digest"]) for layer in manifest["layers"]
-    ]:
-        problems.append(finding(_DOCKER, f"it names other blobs than {_INDEX}"))
+    """What `docker load` reads must be the same images under the same names."""
+    listed = _canonical(archive, _DOCKER, problems)
     key = "io.containerd.image.name"
     names = [item["annotations"][key] for item in descriptors if "annotations" in item]
-    if names != [full_reference(name) for name in image["RepoTags"]]:
-        problems.append(finding(_DOCKER, f"it has other names than {_INDEX}"))
+    if len(listed) != len(images):
+        raise ValueError(f"{_DOCKER} has {len(listed)} images, and {_INDEX} {len(images)}")
+    for entry, image, suffix in zip(listed, images, suffixes):
+        if entry["Config"] != oci.blob_path(image.image_id) or entry["Layers"] != [
+            oci.blob_path(layer.digest) for layer in image.layers
+        ]:
+            problems.append(finding(_DOCKER, f"it names other blobs than {_INDEX}"))
+        if [f"{name}{suffix}" for name in names] != [
+            full_reference(name) for name in entry["RepoTags"]
+        ]:
+            problems.append(finding(_DOCKER, f"it has other names than {_INDEX}"))
