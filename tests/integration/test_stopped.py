@@ -1,0 +1,146 @@
+"""Pants stopped at any point, caches that cannot be written, two at once: the next run is right.
+
+`MINIMG_KILLS` says at how many points a build is killed, each chosen by a fixed seed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from pants_plugin_minimg.bundler import __main__ as bundler
+from tests.integration.pants_runs import Repository, source_root
+from tests.requirements import unavailable
+
+KILLS = int(os.environ.get("MINIMG_KILLS", "2"))
+BUILD = """
+minimal_docker_image(name="image", executables=["/bin/sh", "/usr/bin/env"], entrypoint=["/bin/sh"])
+"""
+
+
+class Site:
+    """A repository with its own store; the launcher's Pants and the named caches are shared."""
+
+    def __init__(self, folder: Path) -> None:
+        self.repository = Repository(folder / "repository")
+        self.repository.write("BUILD", BUILD)
+        self.store = folder / "store"
+
+    @property
+    def options(self) -> list[str]:
+        return [f"--local-store-dir={self.store}"]
+
+    def package(self, *options: str) -> str:
+        """The digest of the image."""
+        self.repository.pants(*self.options, *options, "package", "//:image").succeeded()
+        return self.digest()
+
+    def digest(self) -> str:
+        info = json.loads(self.repository.dist("image.docker-info.json").read_text())
+        return str(info["manifests"][0]["digest"])
+
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PANTS_", "PEX_"))}
+        command = [str(source_root() / "pants"), *self.options, *options, "package", "//:image"]
+        return subprocess.Popen(
+            command,
+            cwd=self.repository.root,
+            env=inherited,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def kill_daemon(self) -> None:
+        for file in self.repository.root.glob(".pids/**/pantsd/pid"):
+            try:
+                os.kill(int(file.read_text()), signal.SIGKILL)
+            except (OSError, ValueError):
+                continue
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def whole_or_absent(site: Site) -> None:
+    tar = site.repository.dist("image.tar")
+    if tar.exists():
+        assert bundler.main(["verify", str(tar)]) == 0
+
+
+@pytest.mark.parametrize("pantsd", [False, True])
+def test_killed_at_any_point_the_next_run_is_right(site: Site, pantsd: bool) -> None:
+    rng = random.Random(11 + pantsd)
+    option = "--pantsd" if pantsd else "--no-pantsd"
+    began = time.monotonic()
+    expected = site.package(option)
+    longest = time.monotonic() - began
+    try:
+        for number in range(KILLS):
+            # Other content each time, so that there is something to do when it is killed.
+            site.repository.write("BUILD", BUILD.replace("entry", f'cmd=["{number}"], entry'))
+            site.repository.dist("image.tar").unlink(missing_ok=True)
+            running = site.start(option)
+            time.sleep(rng.uniform(0.2, longest))
+            try:
+                os.killpg(running.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            running.wait()
+            if pantsd:
+                site.kill_daemon()
+            whole_or_absent(site)
+        site.repository.write("BUILD", BUILD)
+        assert site.package(option) == expected
+        whole_or_absent(site)
+    finally:
+        site.repository.stop_daemon()
+
+
+def test_interrupted_by_the_user(site: Site) -> None:
+    expected = site.package()
+    site.repository.write("BUILD", BUILD.replace("entry", 'cmd=["x"], entry'))
+    running = site.start("--no-pantsd")
+    time.sleep(3)
+    os.killpg(running.pid, signal.SIGINT)
+    running.wait(timeout=60)
+    whole_or_absent(site)
+    site.repository.write("BUILD", BUILD)
+    assert site.package() == expected
+
+
+def test_two_at_once(site: Site) -> None:
+    both = [site.start("--no-pantsd") for _ in range(2)]
+    assert [running.wait(timeout=300) for running in both] == [0, 0]
+    whole_or_absent(site)
+    first = site.digest()
+    assert site.package() == first
+
+
+def test_a_full_disk_leaves_no_half_image_that_is_taken_for_one(site: Site) -> None:
+    if os.geteuid() != 0:
+        unavailable("only root may mount a small file system")
+    dist = site.repository.root / "dist"
+    dist.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(dist)], capture_output=True
+    )
+    if mounted.returncode != 0:
+        unavailable(f"no tmpfs can be mounted: {mounted.stderr.decode().strip()}")
+    try:
+        run = site.repository.pants(*site.options, "package", "//:image")
+        assert run.exit_code != 0
+    finally:
+        subprocess.run(["umount", str(dist)], check=True)
+    site.package()
+    whole_or_absent(site)
