@@ -174,7 +174,8 @@ class Job:
         """Bytes of all different layers, packed, and the seconds that compressing them takes."""
         assert self.ours is not None
         folder = self.ours.root / "dist" / images.name
-        answer = self.tool.child("compress", {"images": sorted(map(str, folder.glob("image_*.tar")))})
+        tars = sorted(map(str, folder.glob("image_*.tar")))
+        answer = self.tool.child("compress", {"images": tars})
         return int(answer["bytes"]), float(answer["compression"])
 
     def page(self) -> str:
