@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pants.core.goals import package as core_package
 from pants.engine.goal import Goal
 from pants.testutil.rule_runner import RuleRunner
 
@@ -29,7 +30,8 @@ INHERITED = {
 
 
 def plugin_rules() -> list[Any]:
-    return list(register.rules())
+    """The plugin's rules, and those of Pants' own `package`, by which its goals build images."""
+    return [*core_package.rules(), *register.rules()]
 
 
 def set_options(rule_runner: RuleRunner, args: Iterable[str] = ()) -> None:
