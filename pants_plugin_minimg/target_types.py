@@ -611,6 +611,27 @@ class PythonStdlibField(StringField):
     )
 
 
+class PythonBytecodeField(BoolField):
+    alias = "python_bytecode"
+    default = True
+    help = help_text(
+        """
+        Whether the byte code of a `pex_binary` and of its standard library is made when the image
+        is built, so that a container does not compile at each start what it imports. The sysroot's
+        own Python makes it (one of another architecture under qemu-user); it depends on the sources
+        alone, not on time or machine. Without it the image is smaller.
+
+            minimal_docker_image(
+                name="image",
+                binary=":app",
+                sysroot="//sysroots:bookworm",
+                packages=["python3"],
+                python_bytecode=False,
+            )
+        """
+    )
+
+
 class FormatField(StringField):
     TAR, LAYOUT = "tar", "oci-layout"
     alias = "format"
@@ -1149,6 +1170,7 @@ class MinimalDockerImageTarget(Target):
         AllowedLibrariesField,
         AllowedSecretsField,
         PythonStdlibField,
+        PythonBytecodeField,
         FormatField,
         MaxSizeField,
         MaxWireSizeField,

@@ -10,7 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        document = {"path": self.path, "uid": os.getuid(), "python": sys.version.split()[0]}
+        document = {
+            "path": self.path,
+            "uid": os.getuid(),
+            "python": sys.version.split()[0],
+            "compiled": os.path.exists(__spec__.cached),
+        }
         body = json.dumps(document).encode()
         self.send_response(200 if self.path == "/" else 404)
         self.send_header("Content-Type", "application/json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from pants_plugin_minimg.bundler import elf, loader, scripts
 from pants_plugin_minimg.bundler.assembly import Assembly
@@ -49,6 +50,20 @@ class Programs:
     closures: dict[bytes, loader.Closure] = field(default_factory=dict)
     named: dict[bytes, bytes] = field(default_factory=dict)
     elves: dict[bytes, elf.Elf] = field(default_factory=dict)
+
+    def loaded(self, path: bytes) -> dict[str, Any] | None:
+        """The interpreter that a program names, and under which names it finds which files; None
+        for one that is not linked dynamically."""
+        closure = self.closures.get(path)
+        if closure is None:
+            return None
+        return {
+            "interpreter": text(closure.interpreter or b""),
+            "libraries": [
+                {"name": text(loaded.name), "path": text(loaded.walk.real)}
+                for loaded in closure.loaded
+            ],
+        }
 
 
 class Resolver:

@@ -61,7 +61,7 @@ def complete(
         platform=_platform(programs),
         entries=entries,
         programs=list(programs.named),
-        loaded=_loaded(programs),
+        loaded={text(path): programs.loaded(path) for path in programs.closures},
         entrypoint=process,
         packages=packages,
         pack=_packable(assembly, programs) if request.pack else {},
@@ -227,19 +227,6 @@ def _write_cache(
     )
     image.add_file(_CACHE, os.fsencode(os.path.join(blobs, content)), 0o644)
     return True
-
-
-def _loaded(programs: Programs) -> dict[str, Any]:
-    return {
-        text(path): {
-            "interpreter": text(closure.interpreter or b""),
-            "libraries": [
-                {"name": text(loaded.name), "path": text(loaded.walk.real)}
-                for loaded in closure.loaded
-            ],
-        }
-        for path, closure in programs.closures.items()
-    }
 
 
 def _packable(assembly: Assembly, programs: Programs) -> dict[str, bytes]:

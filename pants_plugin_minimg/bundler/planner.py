@@ -25,7 +25,7 @@ from pants_plugin_minimg.bundler.implicit import charsets, hints, nss, sysroot_d
 from pants_plugin_minimg.bundler.implicit.openings import Wanted
 from pants_plugin_minimg.bundler.plan import FIRST_PARTY, Plan
 from pants_plugin_minimg.bundler.preset_names import NSSWITCH
-from pants_plugin_minimg.bundler.python import apps
+from pants_plugin_minimg.bundler.python import apps, bytecode
 from pants_plugin_minimg.bundler.request import DEFAULT_PATH, Owned, Request
 from pants_plugin_minimg.bundler.sysroot import OverlaySysroot, Sysroot
 from pants_plugin_minimg.bundler.text import path_bytes, text
@@ -75,6 +75,8 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         raise Problems(assembly.problems + completion.further(request, assembly, blobs))
     packages = shipped.add_records(assembly, lower, request.package_records)
     completion.stop_at(assembly.problems)
+    if request.python_bytecode:
+        bytecode.add(pythons, assembly, resolver.programs, scratch, request.emulator)
     return completion.complete(
         request,
         options,

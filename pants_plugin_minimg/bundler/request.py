@@ -64,7 +64,9 @@ class SysrootSource:
 @dataclass(frozen=True)
 class Request:
     """`libgcc`, `nss` and `dlopen` (the priorities of `.note.dlopen` to follow) say which libraries
-    are added that no DT_NEEDED names, `hints` whether the log names more that may be missed."""
+    are added that no DT_NEEDED names, `hints` whether the log names more that may be missed.
+    `emulator` is a program of this machine that runs those of the sysroot; empty: none is needed.
+    """
 
     address: str
     sysroot: SysrootSource
@@ -92,6 +94,8 @@ class Request:
     allowed_libraries: tuple[str, ...] | None = None
     allowed_secrets: tuple[bytes, ...] = ()
     python_stdlib: str = "default"
+    python_bytecode: bool = False
+    emulator: str = ""
 
     def variable(self, name: str) -> str | None:
         return dict(self.env).get(name)
@@ -187,6 +191,8 @@ def parse(raw: dict[str, Any]) -> Request:
         allowed_libraries=None if allowed is None else tuple(allowed),
         allowed_secrets=_paths(raw, "allowed_secrets"),
         python_stdlib=raw.get("python_stdlib") or "default",
+        python_bytecode=bool(raw.get("python_bytecode", False)),
+        emulator=raw.get("emulator") or "",
     )
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
-from pants_plugin_minimg.bundler.sysroot import TreeSysroot
-from pants_plugin_minimg.bundler.text import path_bytes
+from pants_plugin_minimg.bundler.sysroot import Sysroot, TreeSysroot
+from pants_plugin_minimg.bundler.text import path_bytes, text
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,9 @@ def lay_out(tool: str, folder: str) -> Runner:
     with jsonfile.reading(path):
         entries = [Entry.from_json(entry) for entry in raw["entries"]]
         program = raw["programs"][0]
-        loaded = raw["loaded"].get(program)
-        layout = _Layout(_tree(entries, os.path.join(tool, "blobs")), os.path.abspath(folder))
-        command = _command(layout, program, loaded)
-    return lambda arguments, cwd: _run([*command, *arguments], cwd)
+        tree = _tree(entries, os.path.join(tool, "blobs"))
+        start = command(tree, folder, path_bytes(program), raw["loaded"].get(program))
+    return lambda arguments, cwd: run([*start, *arguments], cwd)
 
 
 def _tree(entries: list[Entry], blobs: str) -> TreeSysroot:
@@ -67,14 +66,14 @@ def _tree(entries: list[Entry], blobs: str) -> TreeSysroot:
 class _Layout:
     """Copies single files of `tree` to places of their own below `folder`."""
 
-    tree: TreeSysroot
+    tree: Sysroot
     folder: str
 
-    def put(self, path: str, place: str) -> str:
+    def put(self, path: bytes, place: str) -> str:
         """Where the copy is. Raises MinimgError MINIMG-E001."""
-        walk = self.tree.walk(path_bytes(path))
+        walk = self.tree.walk(path)
         if walk.error is not None or walk.stat is None or walk.stat.kind != "file":
-            raise MinimgError("MINIMG-E001", path, "the tool's plan has no file there")
+            raise MinimgError("MINIMG-E001", text(path), "the tool's plan has no file there")
         target = os.path.join(self.folder, place)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with self.tree.open(walk.real) as source, open(target, "wb") as out:
@@ -83,26 +82,35 @@ class _Layout:
         return target
 
 
-def _command(layout: _Layout, program: str, loaded: dict[str, Any] | None) -> list[str]:
-    runnable = layout.put(program, "bin/" + os.path.basename(program))
+def command(
+    tree: Sysroot, folder: str, program: bytes, loaded: Mapping[str, Any] | None
+) -> list[str]:
+    """What starts `program` of `tree`, copied below `folder` with all that it loads.
+
+    `loaded` is what a plan says of it. Raises MinimgError MINIMG-E001 for a file that is missing.
+    """
+    layout = _Layout(tree, os.path.abspath(folder))
+    runnable = layout.put(program, "bin/" + os.fsdecode(os.path.basename(program)))
     if loaded is None or not loaded.get("interpreter"):
         return [runnable]
     name = os.path.basename(loaded["interpreter"])
-    loader = layout.put(loaded["interpreter"], "loader/" + name)
+    loader = layout.put(path_bytes(loaded["interpreter"]), "loader/" + name)
     for library in loaded["libraries"]:
         if "/" not in library["name"]:  # found by its path, not by the folder
-            layout.put(library["path"], "lib/" + library["name"])
+            layout.put(path_bytes(library["path"]), "lib/" + library["name"])
     # musl has no cache, and would take the option for the program's name
     options = [] if name.startswith("ld-musl-") else ["--inhibit-cache"]
     libraries = os.path.join(layout.folder, "lib")
     return [loader, *options, "--library-path", libraries, runnable]
 
 
-def _run(command: list[str], cwd: str) -> Finished:
+def run(command: Sequence[str], cwd: str, variables: Mapping[str, str] | None = None) -> Finished:
+    """Raises OSError where it cannot be started."""
     done = subprocess.run(
         command,
         cwd=cwd,
-        env={"LC_ALL": "C"},  # nothing of ours: variables such as UPX hold options
+        # Nothing of ours: variables such as UPX hold options.
+        env={"LC_ALL": "C", **(variables or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,

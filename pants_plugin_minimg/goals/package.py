@@ -20,6 +20,7 @@ from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg import target_types as fields
+from pants_plugin_minimg.bundler.architectures import PLATFORMS
 from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.bundler.text import escaped
 from pants_plugin_minimg.subsystems.bundler import Bundler, run_all, set_up_bundler
@@ -34,6 +35,7 @@ from pants_plugin_minimg.util_rules import (
     host,
     image,
     imageindex,
+    isolation,
     layers,
     packtrial,
     sbom,
@@ -89,6 +91,7 @@ class MinimalDockerImageFieldSet(PackageFieldSet):
     allowed_libraries: fields.AllowedLibrariesField
     allowed_secrets: fields.AllowedSecretsField
     python_stdlib: fields.PythonStdlibField
+    python_bytecode: fields.PythonBytecodeField
     max_size: fields.MaxSizeField
     max_wire_size: fields.MaxWireSizeField
     upx: fields.UpxField
@@ -164,6 +167,7 @@ def plan_request(
     field_set: MinimalDockerImageFieldSet,
     trees: Sequence[executables.Tree],
     hints: bool = True,
+    emulator: str = "",
 ) -> dict[str, Any]:
     """What `plan` reads: all that decides which files are in the image."""
     check = field_set.healthcheck.value
@@ -185,6 +189,8 @@ def plan_request(
         "libgcc": field_set.libgcc.value,
         "allowed_libraries": field_set.allowed_libraries.value,
         "python_stdlib": field_set.python_stdlib.value,
+        "python_bytecode": field_set.python_bytecode.value,
+        "emulator": emulator,
         "allowed_secrets": _escaped(field_set.allowed_secrets.value),
         "presets": field_set.presets.value or (),
         "package_records": field_set.package_records.value,
@@ -306,6 +312,24 @@ async def _upx(
     return await compress.tool(bundler, sysroot, path)
 
 
+async def _emulator(
+    field_set: MinimalDockerImageFieldSet,
+    trees: Sequence[executables.Tree],
+    sysroot: closure.Sysroot,
+    access: host.HostAccess,
+    search_path: engine.StandardSearchPath,
+) -> str:
+    """What the sysroot's Python runs in, if it runs at all and is of another architecture."""
+    name = sysroot.request.get("architecture")
+    is_python = any(tree.entry["role"] == "pex" for tree in trees)
+    if not (is_python and field_set.python_bytecode.value) or name is None:
+        return ""
+    architecture = PLATFORMS[str(name)][1]
+    if architecture == access.architecture:
+        return ""
+    return "".join((await isolation.emulator(search_path, architecture))[-1:])
+
+
 @rule(desc="Build a minimal image", level=LogLevel.DEBUG)
 async def package_minimal_docker_image(
     field_set: MinimalDockerImageFieldSet,
@@ -349,10 +373,11 @@ async def package_minimal_docker_image(
     bundler = await set_up_bundler(interpreter(access.local))
     trees = await executables.trees(tuple(wishes(field_set)))
     sysroot = await sysroots.prepare(bundler, wanted_sysroot(field_set), access, debian)
+    emulator = await _emulator(field_set, trees, sysroot, access, search_path)
     planned = await closure.plan(
         bundler,
         sysroot,
-        plan_request(field_set, trees, options.hints),
+        plan_request(field_set, trees, options.hints, emulator),
         [tree.digest for tree in trees],
         f"Find what {address} consists of",
     )
