@@ -590,15 +590,17 @@ class AllowedLibrariesField(StringSequenceField, Checked):
 
 
 class PythonStdlibField(StringField):
-    DEFAULT, ALL = "default", "all"
+    DEFAULT, ALL, REACHABLE = "default", "all", "reachable"
     alias = "python_stdlib"
     default = DEFAULT
-    valid_choices = (DEFAULT, ALL)
+    valid_choices = (DEFAULT, ALL, REACHABLE)
     help = help_text(
         """
         How much of the standard library comes with a `pex_binary`. `default` leaves out what only
         developers run: test suites, IDLE and Tk, `ensurepip`, `lib2to3`, the texts of `pydoc`, and
-        what builds extension modules. `all` takes it all.
+        what builds extension modules. `all` takes it all. `reachable` takes only the modules that
+        an import of the program or of its distributions leads to, found in their sources without
+        running them; the log names imports that no source tells, for `include`.
 
             minimal_docker_image(
                 name="image",

@@ -9,12 +9,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import deflate
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ProcessPoolExecutor
 
 #: What is compressed at a time, in bytes. The output depends on it.
 PIECE = 4 << 20
@@ -59,38 +55,37 @@ class Gzip:
     """Compresses pieces (see `Pieces`) into sinks, several at once.
 
     Each piece becomes a member of its own (RFC 1952, section 2.2), so the bytes are the same for
-    any number of workers. They are processes, because the compressor keeps the interpreter's lock;
-    a lone piece starts none.
+    any number of workers. They are processes, because the compressor keeps the interpreter's lock,
+    forked, so that a piece need not be sent to one; a lone piece starts none. Raises OSError where
+    one of them fails.
     """
 
     def __init__(self, *sinks: Sink, workers: int | None = None) -> None:
         self._sinks = sinks
         self._workers = workers or min(os.cpu_count() or 1, _MOST_WORKERS)
-        self._pool: ProcessPoolExecutor | None = None
-        self._running: deque[Future[bytes]] = deque()
-        self._first: bytes | None = None
+        self._running: deque[_Worker] = deque()
+        self._written = 0
+        self._first = b""
 
     def write(self, piece: bytes) -> None:
-        if self._pool is None:
-            if self._first is None:
-                self._first = piece
-                return
-            self._pool = _pool(self._workers)
-            self._submit(self._pool, self._first)
-        self._submit(self._pool, piece)
+        self._written += 1
+        if self._written == 1:
+            self._first = piece
+            return
+        if self._written == 2:
+            self._submit(self._first)
+        self._submit(piece)
 
     def close(self) -> None:
-        if self._pool is None:
-            self._pass(_member(self._first or b""))
-            return
+        if self._written < 2:
+            self._pass(_member(self._first))
         while self._running:
             self._pass(self._running.popleft().result())
-        self._pool.shutdown()
 
-    def _submit(self, pool: ProcessPoolExecutor, piece: bytes) -> None:
+    def _submit(self, piece: bytes) -> None:
         if len(self._running) > self._workers:
             self._pass(self._running.popleft().result())
-        self._running.append(pool.submit(_member, piece))
+        self._running.append(_Worker(piece))
 
     def _pass(self, data: bytes) -> None:
         for sink in self._sinks:
@@ -110,12 +105,32 @@ def compressed_size(path: str) -> int:
     return sum(sizes)
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # Their import takes as long as compressing a small layer.
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+class _Worker:
+    """A process that compresses one piece."""
 
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+    def __init__(self, piece: bytes) -> None:
+        self._end, end = os.pipe()
+        self._process = os.fork()
+        if self._process:
+            os.close(end)
+            return
+        status = 1
+        try:
+            os.close(self._end)
+            with open(end, "wb") as out:
+                out.write(_member(piece))
+            status = 0
+        finally:
+            os._exit(status)  # nothing of the parent's is flushed or cleaned up here
+
+    def result(self) -> bytes:
+        """To be asked for once. Raises OSError."""
+        with open(self._end, "rb") as file:
+            member = file.read()
+        _, status = os.waitpid(self._process, 0)
+        if status != 0:
+            raise OSError(f"a process that compresses a layer ended with status {status}")
+        return member
 
 
 def _member(piece: bytes) -> bytes:

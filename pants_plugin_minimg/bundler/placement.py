@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from pants_plugin_minimg.bundler import trees
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.globs import join
 from pants_plugin_minimg.bundler.plan import parents
-from pants_plugin_minimg.bundler.python import apptree, pexfile
 from pants_plugin_minimg.bundler.request import Owned, Request, Tree
 from pants_plugin_minimg.bundler.sysroot import Sysroot, TreeSysroot
 from pants_plugin_minimg.bundler.text import text
+
+if TYPE_CHECKING:
+    from pants_plugin_minimg.bundler.python.apptree import AppTree
 
 #: Where a PEX goes that `install_to` says nothing of.
 _APP = b"/app"
@@ -39,7 +42,7 @@ class App:
     """A PEX, as a tree below the path `root` of the image."""
 
     root: bytes
-    tree: apptree.AppTree
+    tree: AppTree
     origin: str
     primary: bool
 
@@ -117,6 +120,8 @@ def _app(
     placement: Placement, tree: Tree, outputs: list[trees.Output], scratch: str
 ) -> tuple[Tree, list[trees.Output]]:
     """The files of a PEX as they run, and where they go."""
+    from pants_plugin_minimg.bundler.python import apptree, pexfile
+
     os.makedirs(scratch)
     source = outputs[0].source if len(outputs) == 1 else os.fsencode(tree.root)
     found = pexfile.unpack(os.fsdecode(source), tree.origin, scratch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pants_plugin_minimg.bundler import (
     architectures,
@@ -25,10 +26,12 @@ from pants_plugin_minimg.bundler.implicit import charsets, hints, nss, sysroot_d
 from pants_plugin_minimg.bundler.implicit.openings import Wanted
 from pants_plugin_minimg.bundler.plan import FIRST_PARTY, Plan
 from pants_plugin_minimg.bundler.preset_names import NSSWITCH
-from pants_plugin_minimg.bundler.python import apps, bytecode
 from pants_plugin_minimg.bundler.request import DEFAULT_PATH, Owned, Request
 from pants_plugin_minimg.bundler.sysroot import OverlaySysroot, Sysroot
 from pants_plugin_minimg.bundler.text import path_bytes, text
+
+if TYPE_CHECKING:
+    from pants_plugin_minimg.bundler.python.apps import Apps
 
 _MAX_CONFIGURATION = 1 << 20
 
@@ -51,7 +54,9 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
     options = _options(request, placed, assembly, lower)
     resolver = Resolver(assembly, options)
     _tell_libraries(placed, sysroot)
-    pythons = apps.add(request, placed.apps, lower, assembly, resolver)
+    apps = _apps(placed, assembly, resolver.programs, scratch, request.emulator)
+    if apps is not None:
+        apps.add(request, lower, resolver)
     _add_programs(request, placed, assembly, resolver)
     _add_files(placed, assembly, resolver)
     for pattern in request.include:
@@ -60,7 +65,8 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         _add_directory(path, owned, assembly)
     _add_data(request, assembly, resolver)
     resolver.finish()
-    apps.check(pythons, resolver.programs, assembly)
+    if apps is not None:
+        apps.check()
     presets.add(request.presets, request.user, assembly)
     _check_architecture(request, resolver.programs, assembly)
     _check_versions(resolver.programs, assembly)
@@ -75,18 +81,34 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         raise Problems(assembly.problems + completion.further(request, assembly, blobs))
     packages = shipped.add_records(assembly, lower, request.package_records)
     completion.stop_at(assembly.problems)
-    if request.python_bytecode:
-        bytecode.add(pythons, assembly, resolver.programs, scratch, request.emulator)
+    if apps is not None and request.python_bytecode:
+        apps.add_bytecode()
     return completion.complete(
         request,
         options,
         assembly,
         resolver.programs,
         placed,
-        apps.command(pythons),
+        [] if apps is None else apps.command(),
         packages,
         blobs,
     )
+
+
+def _apps(
+    placed: placement.Placement,
+    assembly: Assembly,
+    programs: Programs,
+    scratch: str,
+    emulator: str,
+) -> Apps | None:
+    """None without a PEX: then nothing of what Python takes is imported."""
+    if not placed.apps:
+        return None
+    from pants_plugin_minimg.bundler.python.apps import Apps
+    from pants_plugin_minimg.bundler.python.running import Runner
+
+    return Apps(placed.apps, assembly, programs, Runner(assembly, programs, scratch, emulator))
 
 
 def _options(

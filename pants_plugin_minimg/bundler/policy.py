@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.imagespec import Budget
-from pants_plugin_minimg.bundler.loader import Closure, Loaded
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.sizes import shown
 from pants_plugin_minimg.bundler.text import text
+
+if TYPE_CHECKING:
+    from pants_plugin_minimg.bundler.imagespec import Budget
+    from pants_plugin_minimg.bundler.loader import Closure, Loaded
 
 _LARGEST = 5
 

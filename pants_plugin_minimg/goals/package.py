@@ -322,7 +322,8 @@ async def _emulator(
     """What the sysroot's Python runs in, if it runs at all and is of another architecture."""
     name = sysroot.request.get("architecture")
     is_python = any(tree.entry["role"] == "pex" for tree in trees)
-    if not (is_python and field_set.python_bytecode.value) or name is None:
+    reachable = field_set.python_stdlib.value == fields.PythonStdlibField.REACHABLE
+    if not (is_python and (field_set.python_bytecode.value or reachable)) or name is None:
         return ""
     architecture = PLATFORMS[str(name)][1]
     if architecture == access.architecture:

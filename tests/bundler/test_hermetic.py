@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -11,13 +12,18 @@ from typing import Any
 
 import pytest
 
+from pants_plugin_minimg.bundler import planner
 from pants_plugin_minimg.bundler.debian.lockfile import Lock, Package, render
+from pants_plugin_minimg.bundler.isolation import materialize
+from pants_plugin_minimg.bundler.request import parse
+from pants_plugin_minimg.bundler.sysroot import DirSysroot
 from tests import requirements
 from tests.bundler import traces
 from tests.bundler.debian import debs
 from tests.bundler.debian.debs import File
 from tests.bundler.elf_builder import GLIBC, Spec, build
 from tests.bundler.implied import asks, holding, note, with_notes
+from tests.bundler.python.pexes import pex
 from tests.bundler.rootfs import loader_file
 from tests.bundler.tools import tool_of
 
@@ -216,3 +222,33 @@ def test_upx_and_what_it_runs_with(sandbox: Sandbox) -> None:
         "pack", "--tool=tool", "--content=content", f"--sha={sha}", "--arg=-1", "--out=out"
     )
     assert sandbox.read(f"out/packed/{sha}.json")["outcome"] == "packed"
+
+
+def test_the_python_of_a_sysroot(sandbox: Sandbox) -> None:
+    """It runs while the image is planned, and sees its own library alone."""
+    library = "/usr/lib/python3.*"
+    parts = ("*.py", "encodings", "json", "logging", "importlib", "collections", "email", "html")
+    request = {
+        "version": 1,
+        "address": "//a:image",
+        "executables": [requirements.program("/usr/bin/python3")],
+        "include": [f"{library}/{part}" for part in parts],
+    }
+    scratch = sandbox.folder.parent
+    host = planner.build(
+        parse(request), DirSysroot(b"/"), str(scratch), os.fspath(scratch / "blobs")
+    )
+    root = sandbox.folder / "root"
+    materialize.write(
+        host.entries, lambda entry: open(scratch / "blobs" / str(entry.content), "rb"), str(root)
+    )
+    (sandbox.folder / "app").mkdir()
+    pex(sandbox.folder / "app/app.pex", "zipapp", {"app.py": b"import json"}, entry_point="app")
+    tree = {"root": "app", "origin": "//a:app", "role": "pex", "primary": True}
+    wanted = {"version": 1, "address": "//a:image", "sysroot": {"kind": "dir", "root": "root"}}
+    wanted.update(trees=[tree], python_bytecode=True, python_stdlib="reachable")
+    sandbox.write("request.json", wanted)
+    assert not sandbox.bundler("plan", "--request=request.json", "--out=out")
+    paths = {entry["path"] for entry in sandbox.read("out/plan.json")["entries"]}
+    assert any("/json/__pycache__/decoder.cpython-3" in path for path in paths)
+    assert not any("/html/" in path for path in paths)

@@ -430,6 +430,7 @@ def test_every_field_reaches_a_request() -> None:
         "stop_signal": "SIGHUP", "image_labels": {"B": "A"}, "presets": ["passwd"],
         "package_records": False, "dlopen": "suggested", "nss": False, "libgcc": False,
         "allowed_libraries": ["A"], "allowed_secrets": ["/S"], "python_stdlib": "all",
+        "python_bytecode": False,
         "max_size": "1B", "max_wire_size": "2B",
         "healthcheck": image_healthcheck("/H"), "annotations": {"Q": "R"},
     }  # fmt: skip

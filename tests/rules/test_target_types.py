@@ -45,6 +45,7 @@ def test_defaults() -> None:
         "format",
         "upx_check",
         "python_stdlib",
+        "python_bytecode",
         "attach_sbom",
         "dlopen",
         "nss",

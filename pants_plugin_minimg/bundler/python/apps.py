@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.closure import Programs, Resolver
@@ -11,74 +10,112 @@ from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.globs import join
 from pants_plugin_minimg.bundler.loader.context import context
 from pants_plugin_minimg.bundler.placement import App
-from pants_plugin_minimg.bundler.python import compatibility, interpreter, stdlib
-from pants_plugin_minimg.bundler.python.apptree import MAIN
+from pants_plugin_minimg.bundler.python import (
+    bytecode,
+    compatibility,
+    interpreter,
+    reachable,
+    stdlib,
+)
+from pants_plugin_minimg.bundler.python.apptree import CODE, LIBRARIES, MAIN
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
+from pants_plugin_minimg.bundler.python.running import Runner
 from pants_plugin_minimg.bundler.request import Request
 from pants_plugin_minimg.bundler.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
-
-@dataclass(frozen=True)
-class Run:
-    """An app and the interpreter that runs it."""
-
-    app: App
-    python: Interpreter
+#: How many places a line of the log names.
+_MOST_SHOWN = 10
 
 
-def add(
-    request: Request,
-    apps: Sequence[App],
-    sysroot: Sysroot,
-    assembly: Assembly,
-    resolver: Resolver,
-) -> list[Run]:
-    """The interpreter and its standard library, with all that they load."""
-    if not apps:
-        return []
-    try:
-        found = interpreter.find(sysroot, request.executables, request.address)
-    except MinimgError as error:
-        assembly.problems.append(error)
-        return []
-    origins = ", ".join(app.origin for app in apps)
-    resolver.program(found.path, f"runs {origins}", "Name another one in `executables`.")
-    for path in stdlib.files(assembly.sysroot, found.library, request.python_stdlib):
-        walk = assembly.sysroot.walk(path)
-        if walk.stat is None or walk.stat.kind != "file" or assembly.excluded(path, walk.real):
-            continue
-        assembly.need(walk, f"standard library of {text(found.path)}")
-        resolver.companion(path, walk)
-    return [Run(app, found) for app in apps]
+class Apps:
+    """The PEXes of an image, and the interpreter that runs them."""
 
+    def __init__(
+        self, apps: Sequence[App], assembly: Assembly, programs: Programs, runner: Runner
+    ) -> None:
+        self._apps = apps
+        self._assembly = assembly
+        self._programs = programs
+        self._runner = runner
+        self._python: Interpreter | None = None
 
-def check(runs: Sequence[Run], programs: Programs, assembly: Assembly) -> None:
-    """Each PEX must be for the interpreter that the sysroot has."""
-    for run in runs:
-        assembly.problems += compatibility.check(
-            run.python,
-            run.app.tree.constraints,
-            run.app.tree.distributions,
-            _glibc(run.python, programs, assembly.sysroot),
-            run.app.origin,
+    def add(self, request: Request, lower: Sysroot, resolver: Resolver) -> None:
+        """The interpreter and its standard library, with all that they load.
+
+        `lower` is the sysroot without the files of the build. Raises MinimgError MINIMG-E045 where
+        the interpreter would have to run and does not.
+        """
+        try:
+            found = interpreter.find(lower, request.executables, request.address)
+        except MinimgError as error:
+            self._assembly.problems.append(error)
+            return
+        self._python = found
+        origins = ", ".join(app.origin for app in self._apps)
+        resolver.program(found.path, f"runs {origins}", "Name another one in `executables`.")
+        sysroot = self._assembly.sysroot
+        files = list(stdlib.files(sysroot, found.library, request.python_stdlib))
+        if request.python_stdlib == stdlib.REACHABLE:
+            files = self._reachable(found, files)
+        for path in files:
+            walk = sysroot.walk(path)
+            if walk.stat is None or walk.stat.kind != "file":
+                continue
+            if not self._assembly.excluded(path, walk.real):
+                self._assembly.need(walk, f"standard library of {text(found.path)}")
+                resolver.companion(path, walk)
+
+    def check(self) -> None:
+        """Each PEX must be for the interpreter that the sysroot has."""
+        for app in self._apps if self._python else ():
+            assert self._python is not None
+            self._assembly.problems += compatibility.check(
+                self._python,
+                app.tree.constraints,
+                app.tree.distributions,
+                self._glibc(self._python),
+                app.origin,
+            )
+
+    def add_bytecode(self) -> None:
+        """Raises MinimgError MINIMG-E045 where the interpreter does not run."""
+        if self._python is None:
+            return
+        folders = [self._python.library]
+        for app in self._apps:
+            folders += [join(app.root, name.encode()) for name in (CODE, LIBRARIES)]
+        bytecode.add(self._python, folders, self._assembly, self._runner)
+
+    def command(self) -> list[str]:
+        """What starts the app of `binary`, or the only one: no site directory of a user, and the
+        rest of the environment as Python has it."""
+        chosen = [app for app in self._apps if app.primary] or list(self._apps)
+        if len(chosen) != 1 or self._python is None:
+            return []
+        return [text(self._python.path), "-s", text(join(chosen[0].root, MAIN.encode()))]
+
+    def _reachable(self, python: Interpreter, files: Sequence[bytes]) -> list[bytes]:
+        folders = [app.tree.folder for app in self._apps]
+        part = reachable.part(python, files, folders, self._runner)
+        self._assembly.log.append(
+            f"Of the standard library of {text(python.path)} {part.modules} of {part.of} modules "
+            "are reachable."
         )
+        if part.unseen:
+            listing = ", ".join(part.unseen[:_MOST_SHOWN])
+            more = len(part.unseen) - _MOST_SHOWN
+            self._assembly.log.append(
+                f"{listing}{f' and {more} more' if more > 0 else ''}: imports by a name that the "
+                "program computes. If they load modules of the standard library, add those to "
+                f'`include`, as in "{text(python.library)}/csv.py".'
+            )
+        return [path for path in files if path in part.paths]
 
-
-def _glibc(python: Interpreter, programs: Programs, sysroot: Sysroot) -> tuple[int, int] | None:
-    """The version that the interpreter's own loader is of; None with musl."""
-    real = sysroot.walk(python.path).real
-    closure = programs.closures.get(real) or programs.closures.get(python.path)
-    if closure is None or closure.is_musl or closure.interp_walk is None:
-        return None
-    return context(sysroot).facts(closure.interp_walk.real).version
-
-
-def command(runs: Sequence[Run]) -> list[str]:
-    """What starts the app of `binary`, or the only one: no site directory of a user, and the rest
-    of the environment as Python has it."""
-    chosen = [run for run in runs if run.app.primary] or list(runs)
-    if len(chosen) != 1:
-        return []
-    run = chosen[0]
-    return [text(run.python.path), "-s", text(join(run.app.root, MAIN.encode()))]
+    def _glibc(self, python: Interpreter) -> tuple[int, int] | None:
+        """The version that the interpreter's own loader is of; None with musl."""
+        sysroot, closures = self._assembly.sysroot, self._programs.closures
+        closure = closures.get(sysroot.walk(python.path).real) or closures.get(python.path)
+        if closure is None or closure.is_musl or closure.interp_walk is None:
+            return None
+        return context(sysroot).facts(closure.interp_walk.real).version

@@ -13,7 +13,7 @@ from pants_plugin_minimg.bundler.globs import join
 from pants_plugin_minimg.bundler.sysroot import Sysroot
 
 #: The values of `python_stdlib`.
-DEFAULT, ALL = "default", "all"
+DEFAULT, ALL, REACHABLE = "default", "all", "reachable"
 
 _LEFT_OUT = re.compile(
     rb"(?:"
