@@ -28,6 +28,7 @@ _COMMANDS = {
     "verify": "cli_verify",
     "trial": "cli_trial",
     "packtrial": "cli_packtrial",
+    "html": "cli_html",
     **dict.fromkeys(("why", "diff"), "cli_why"),
 }
 

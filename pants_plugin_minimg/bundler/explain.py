@@ -15,6 +15,7 @@ from typing import Any
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.sizes import shown
+from pants_plugin_minimg.bundler.sysroot import TreeSysroot
 from pants_plugin_minimg.bundler.text import path_bytes, text
 
 _WORD = re.compile(r"/[^ ;,]*")
@@ -38,6 +39,7 @@ class Explanation:
     def __init__(self, entries: Sequence[Entry], loaded: dict[str, Any]) -> None:
         self._entries = {entry.path: entry for entry in entries}
         self._names = _names(loaded)
+        self._tree = _tree(entries)
         self._above = {path: self._parents(entry) for path, entry in self._entries.items()}
         self._order = self._sorted()
         self._dominator = self._dominators()
@@ -91,27 +93,30 @@ class Explanation:
     def _parents(self, entry: Entry) -> list[bytes]:
         found = []
         for reason in entry.reasons:
-            above = self._named(reason, entry.path)
+            above = self.named(reason, entry.path)
             if above is None:
                 return []  # a wish: it stays whatever leaves
             found.append(above)
         return list(dict.fromkeys(found))
 
-    def _named(self, reason: str, own: bytes) -> bytes | None:
-        """The path that a reason is about."""
+    def named(self, reason: str, own: bytes) -> bytes | None:
+        """The path that a reason of `own` is about; None for a wish of the target."""
         for word in _WORD.findall(reason):
             try:
                 path = path_bytes(word)
             except ValueError:
                 continue
-            if path != own and path in self._entries:
-                return path
+            # Reasons name a path as it is asked for, often through links.
+            real = self._tree.walk(path).real
+            for each in (real, path):
+                if each != own and each in self._entries:
+                    return each
         return None
 
     def _reason(self, path: bytes, above: bytes | None) -> str:
         reasons = self._entries[path].reasons
         for reason in reasons:
-            if self._named(reason, path) == above:
+            if self.named(reason, path) == above:
                 return reason
         return reasons[0] if reasons else "it is there"
 
@@ -191,6 +196,17 @@ def _common(
         else:
             other = dominator[other]
     return one
+
+
+def _tree(entries: Sequence[Entry]) -> TreeSysroot:
+    """For its links alone: whatever else there is may as well be a folder."""
+    tree = TreeSysroot()
+    for entry in entries:
+        if entry.kind == "link":
+            tree.add_link(entry.path, entry.target or b"")
+        else:
+            tree.add_dir(entry.path)
+    return tree
 
 
 def _names(loaded: dict[str, Any]) -> dict[str, list[bytes]]:

@@ -33,6 +33,7 @@ from pants_plugin_minimg.util_rules import (
     compress,
     executables,
     host,
+    htmlpage,
     image,
     imageindex,
     isolation,
@@ -410,6 +411,9 @@ async def package_minimal_docker_image(
     ]
     if options.plans:
         beside.append(FileEntry(paths.plan, planned.files["plan.json"].file_digest))
+    if options.html:
+        page = await htmlpage.page(bundler, planned, made, address)
+        beside.append(FileEntry(paths.html, page.file_digest))
     products = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
     return BuiltPackage(
         products[0],

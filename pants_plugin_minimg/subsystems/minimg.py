@@ -118,6 +118,18 @@ class MinimgSubsystem(Subsystem):
             """
         ),
     )
+    html = BoolOption(
+        default=False,
+        help=softwrap(
+            """
+            Whether `package` also writes NAME.html, a page for a browser: the bytes of the image by
+            package and file, who needs whom, the layers, and why each path is there. It holds no
+            script and fetches nothing.
+
+            Example: `package --minimg-html //app:image`.
+            """
+        ),
+    )
     hints = BoolOption(
         default=True,
         help=softwrap(

@@ -94,6 +94,10 @@ class ArtifactPaths:
     def plan(self) -> str:
         return f"{self.stem}.plan.json"
 
+    @property
+    def html(self) -> str:
+        return f"{self.stem}.html"
+
     def sbom(self, label: str = "") -> str:
         """`label` tells the images of an index apart."""
         return f"{self.stem}.{label}.cdx.json" if label else f"{self.stem}.cdx.json"

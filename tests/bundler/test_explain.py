@@ -131,3 +131,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     (found,) = json.loads(capsys.readouterr().out)["paths"]
     assert (found["path"], found["size"], found["brings"]) == (GIT, 100, 137)
     assert commands.main([*base, "gone"]) == 2
+
+
+def test_a_reason_may_name_a_path_through_links() -> None:
+    entries = [
+        Entry(b"/lib", "link", target=b"usr/lib", reasons=["link on the way to /usr/lib/liba.so"]),
+        entry("/usr/lib/liba.so.1", 5, f"needed by {GIT} as liba.so via system"),
+        Entry(b"/usr/lib/liba.so", "link", target=b"liba.so.1",
+              reasons=["link on the way to /usr/lib/liba.so.1"]),
+        entry("/usr/lib/libb.so", 3, "needed by /lib/liba.so as libb.so via cache"),
+        entry(GIT, 1, "named in `executables`"),
+    ]  # fmt: skip
+    explanation = explain.Explanation(entries, {})
+    chain = [path for path, _ in explanation.chain(b"/usr/lib/libb.so")]
+    assert chain == [b"/usr/lib/libb.so", b"/usr/lib/liba.so.1", GIT.encode()]
+    assert explanation.node(GIT.encode()).brings == 9

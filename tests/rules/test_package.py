@@ -327,6 +327,14 @@ def test_the_plan_beside_the_image_verifies_it(
     assert manifest["annotations"] == {"org.example.team": "build"}
 
 
+def test_the_page_beside_the_image(rule_runner: RuleRunner) -> None:
+    built = build(rule_runner, "script_image", "--minimg-html")
+    assert built.artifacts[-1].relpath == "app/script_image.html"
+    page = contents(rule_runner, built.digest)["app/script_image.html"].decode()
+    assert "<td>named in `executables`</td>" in page or "<td>built by app:" in page
+    assert "</html>" in page
+
+
 def test_why(rule_runner: RuleRunner, tmp_path: Path) -> None:
     def said(*args: str) -> str:
         set_options(rule_runner)
