@@ -1,12 +1,14 @@
 """Compiles sources to byte code. It is run by the sysroot's own Python, whatever its version.
 
-So it imports nothing but what is built into every CPython from 3.8 on. Arguments: a file of triples
+So it imports nothing but what is built into every CPython from 3.9 on. Arguments: a file of triples
 (the source, its path in the image, where the byte code goes), each ended by a zero byte, and how
 many to compile at once. It prints the tag of names such as `os.cpython-311.pyc`.
 
 The bytes depend on the source, its path and this Python alone: each file is compiled in a process
 of its own, forked from one and the same state, for marshal marks what is referred to elsewhere.
 """
+
+from __future__ import annotations
 
 import _frozen_importlib_external as external  # type: ignore[import-not-found]
 import _imp

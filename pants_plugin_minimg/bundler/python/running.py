@@ -16,8 +16,8 @@ from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 from pants_plugin_minimg.bundler.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
-#: What an interpreter reads of its library before it runs the first line of a program.
-_STARTUP = (b"encodings", b"abc.py", b"codecs.py", b"io.py", b"_bootlocale.py")
+#: What an interpreter reads of its library before it runs the first line of a program of ours.
+_STARTUP = (b"encodings", b"abc.py", b"codecs.py", b"io.py", b"_bootlocale.py", b"__future__.py")
 #: Nothing of a site, nothing written, no line about odd escapes; paths are UTF-8.
 _OPTIONS = ("-S", "-s", "-B", "-W", "ignore", "-X", "utf8")
 

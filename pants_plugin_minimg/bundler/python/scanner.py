@@ -1,6 +1,6 @@
 """Says what sources import. It is run by the sysroot's own Python, whose syntax they have.
 
-It imports nothing but what is built into every CPython from 3.8 on. Arguments: a file of paths
+It imports nothing but what is built into every CPython from 3.9 on. Arguments: a file of paths
 (each after `+` for one of the user, `-` for one of the standard library, and ended by a zero byte),
 the folder to write to, and how many processes to use. Process N writes the file N: for each of its
 sources a line `file INDEX`, then what is in it:
@@ -10,6 +10,8 @@ sources a line `file INDEX`, then what is in it:
     dynamic LINE              an import by a name that the program computes
     text NAME.NAME            a text that may name a module, as configurations do
 """
+
+from __future__ import annotations
 
 import posix
 import sys
@@ -22,7 +24,7 @@ _IMPORTERS = ("import_module", "__import__")
 _OF_AUTHORS = ("_test", "_main", "_demo")
 
 
-def found(source: bytes, own: bool) -> "list[str]":
+def found(source: bytes, own: bool) -> list[str]:
     """The lines about one source; `own`: it is not of the standard library."""
     lines = []
     pending = [compile(source, "source", "exec", _ONLY_TREE, True)]
@@ -72,7 +74,7 @@ def _text(node: object) -> str:
     return value if all(part.isidentifier() for part in value.split(".")) else ""
 
 
-def _scan(paths: "list[bytes]", worker: int, workers: int, out: bytes) -> None:
+def _scan(paths: list[bytes], worker: int, workers: int, out: bytes) -> None:
     with open(out, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         for index in range(worker, len(paths), workers):
             with open(paths[index][1:], "rb") as source:
