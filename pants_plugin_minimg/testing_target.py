@@ -346,6 +346,20 @@ class ReadOnlyField(BoolField):
     )
 
 
+class TraceField(BoolField):
+    alias = "trace"
+    default = False
+    help = help_text(
+        """
+        Whether the runs are observed by strace, in bubblewrap: the output then names paths that
+        were looked for and are not in the image, each with the line to add, and the files of the
+        image that no run read, the largest first. It decides nothing: another run may need more.
+
+            minimal_docker_image_test(name="observed", image=":image", trace=True)
+        """
+    )
+
+
 class TimeoutField(IntField, Checked):
     alias = "timeout"
     default = 60
@@ -384,6 +398,7 @@ class MinimalDockerImageTestTarget(Target):
         CasesField,
         MountsField,
         ReadOnlyField,
+        TraceField,
         TimeoutField,
         EnvironmentField,
     )

@@ -26,13 +26,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar=("ARCHITECTURE", "PATH"),
         help="a static program that runs those of another architecture",
     )
+    parser.add_argument("--strace", help="a path of `strace`, for cases with `trace`")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from pants_plugin_minimg.bundler import trial
+    from pants_plugin_minimg.bundler import tracing, trial
     from pants_plugin_minimg.bundler.isolation.choice import isolated
     from pants_plugin_minimg.bundler.isolation.command import Unusable
+    from pants_plugin_minimg.bundler.sysroot import DirSysroot
 
     cases = trial.load(options.cases)
     failed = False
@@ -42,14 +44,27 @@ def run(options: argparse.Namespace) -> int:
             emulator = trial.emulator(process.architecture, dict(options.emulator))
             trial.mount_points(cases, root, emulator)
             cases = trial.with_copied_mounts(cases, scratch)
+            tree = DirSysroot(os.fsencode(root))
+            files = list(tracing.files(tree)) if any(case.trace for case in cases) else []
+            seen = []
             with isolated(
-                root, options.bubblewrap, options.engine, process.uid, process.gid
+                root,
+                options.bubblewrap,
+                options.engine,
+                process.uid,
+                process.gid,
+                options.strace,
             ) as means:
                 for case in cases:
-                    wrong = trial.run(case, process, means, emulator)
+                    trace = os.path.join(scratch, "trace") if case.trace else None
+                    wrong = trial.run(case, process, means, emulator, trace)
                     failed = failed or bool(wrong)
                     print(f"{case.name}: {'FAILED' if wrong else 'passed'} ({means.name})")
                     print("".join(f"  {line}{os.linesep}" for line in wrong), end="")
+                    if trace is not None:
+                        seen.append(tracing.load(trace, process.cwd))
+            for line in tracing.lines(seen, tree, files) if seen else ():
+                print(line)
         except Unusable as reason:
             print(reason)
             return _UNUSABLE

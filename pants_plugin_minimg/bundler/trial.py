@@ -65,6 +65,7 @@ class Case:
     http: Http | None
     http_status: int
     http_body: re.Pattern[str] | None
+    trace: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def _case(raw: dict[str, Any]) -> Case:
         http=None if http is None else Http(int(http["port"]), str(http["path"])),
         http_status=200 if http is None else int(http["status"]),
         http_body=None if http is None else _pattern(http, "body"),
+        trace=bool(raw.get("trace")),
     )
 
 
@@ -231,9 +233,13 @@ def emulator(architecture: str, emulators: Mapping[str, str]) -> str | None:
 
 
 def run(
-    case: Case, process: Process, isolation: Isolation, emulated_by: str | None = None
+    case: Case,
+    process: Process,
+    isolation: Isolation,
+    emulated_by: str | None = None,
+    trace: str | None = None,
 ) -> list[str]:
-    """What is wrong with one case, nothing when it is as expected."""
+    """What is wrong with one case, nothing when it is as expected. `trace` is a file to write."""
     args = process.cmd if case.args is None else case.args
     argv, mounts = (*process.entrypoint, *args), dict(case.mounts)
     if emulated_by is not None:
@@ -249,6 +255,7 @@ def run(
         read_only=case.read_only,
         mounts=mounts,
         http=case.http,
+        trace=trace,
     )
     outcome = isolation.run(command)
     wrong = list(_differences(case, outcome))

@@ -45,6 +45,7 @@ class MinimalDockerImageTestFieldSet(TestFieldSet):
     cases: tests.CasesField
     mounts: tests.MountsField
     read_only: tests.ReadOnlyField
+    trace: tests.TraceField
     timeout: tests.TimeoutField
     environment: engine.EnvironmentField
 
@@ -61,6 +62,7 @@ def request(
     more = {
         "timeout": f"{field_set.timeout.value}s",
         "read_only": field_set.read_only.value,
+        "trace": field_set.trace.value,
         "mounts": dict(mounted),
     }
     return {"version": 1, "cases": [{**case.to_json(), **more} for case in tests.cases(field_set)]}
@@ -140,6 +142,7 @@ async def test_minimal_docker_image(
             f"--image={image.relpath}",
             "--cases=cases.json",
             *await isolation.emulator(search_path, image.architecture),
+            *(await isolation.tracer(search_path) if field_set.trace.value else ()),
         ),
         description=f"Run {targets[0].address} for {address}",
         inputs=await engine.merge_all((built.digest, *cases, *trees)),

@@ -98,6 +98,12 @@ async def run(
     return step, replace(result, stdout=stdout)
 
 
+async def tracer(search_path: engine.StandardSearchPath) -> tuple[str, ...]:
+    """The argument for what observes a run."""
+    path = await _path(search_path, "strace")
+    return () if path is None else ("--strace", path)
+
+
 async def emulator(search_path: engine.StandardSearchPath, architecture: str) -> tuple[str, ...]:
     """The same for what runs programs of another architecture."""
     path = await _path(search_path, EMULATORS[architecture])

@@ -15,7 +15,7 @@ from pants_plugin_minimg.bundler.isolation import bubblewrap, container
 from pants_plugin_minimg.bundler.isolation.command import Unusable
 from tests.bundler.images import directory, file, image, put, with_parents
 from tests.bundler.implied import compiled
-from tests.requirements import program, unavailable
+from tests.requirements import program, unavailable, working
 
 SOURCE = r"""
 #include <arpa/inet.h>
@@ -221,3 +221,28 @@ def test_bad_cases_end_with_one_line(
     assert Trial(tmp_path / "gone.tar", tmp_path, []).run({}) == 2
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in lines] == ["MINIMG-E018", "MINIMG-E001", "MINIMG-E001"]
+
+
+def test_a_trace(tar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trial = Trial(tar, tmp_path, [*_bubblewrap(), "--strace", working(["strace", "-V"])])
+    case = {"args": ["open", "/etc/none"], "exit_code": 1, "trace": True}
+    assert trial.run(case, {"args": ["open", "/etc/open"], "exit_code": 0, "trace": True}) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[:4] == [
+        "case 0: passed (bubblewrap)",
+        "case 1: passed (bubblewrap)",
+        "looked for and not in the image:",
+        '  /etc/none: if it is needed, `include=["/etc/none"]`',
+    ]
+    assert said[4].startswith("never read: 1 files, 7 B of ")
+    assert said[5].split() == ["7", "B", "/etc/secret"]
+
+
+def test_a_trace_needs_its_tools(
+    tar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = {"args": ["id"], "exit_code": 0, "trace": True}
+    assert Trial(tar, tmp_path, _bubblewrap()).run(case) == 3
+    assert "there is no strace" in capsys.readouterr().out
+    assert Trial(tar, tmp_path, _engine("docker")).run(case) == 3
+    assert "docker cannot trace" in capsys.readouterr().out

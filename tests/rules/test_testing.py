@@ -174,7 +174,7 @@ def test_values_of_other_types(values: dict[str, Any]) -> None:
 def test_every_field_reaches_the_request() -> None:
     values: dict[str, Any] = {
         "args": ["A"], "stdin": "I", "env": {"V": "W"}, "expected_exit_code": 3,
-        "expected_stdout_regex": "O", "expected_stderr_regex": "E", "read_only": True,
+        "expected_stdout_regex": "O", "expected_stderr_regex": "E", "read_only": True, "trace": True,
         "timeout": 7, "http": tests.ImageHttp(8080, "/h", 201, "B"),
     }  # fmt: skip
     made = MinimalDockerImageTestFieldSet.create(target(**values))
@@ -183,7 +183,7 @@ def test_every_field_reaches_the_request() -> None:
         "cases": [
             {
                 "name": "t", "args": ("A",), "stdin": "I", "env": {"V": "W"}, "exit_code": 3,
-                "stdout": "O", "stderr": "E", "timeout": "7s", "read_only": True,
+                "stdout": "O", "stderr": "E", "timeout": "7s", "trace": True, "read_only": True,
                 "mounts": {"/m": "there"},
                 "http": {"port": 8080, "path": "/h", "status": 201, "body": "B"},
             }

@@ -11,6 +11,7 @@ import os
 import subprocess
 from typing import Any
 
+from pants_plugin_minimg.bundler import tracing
 from pants_plugin_minimg.bundler.isolation.command import Command, Outcome, Unusable
 from pants_plugin_minimg.bundler.isolation.http import Asker
 from pants_plugin_minimg.bundler.isolation.memory import Watcher
@@ -41,19 +42,20 @@ def check(program: str, identity: tuple[int, int] | None = None) -> None:
 
 
 class Bubblewrap:
-    """`root` is a folder with the tree, which all users can pass to."""
+    """`root` is a folder with the tree, which all users can pass to, `strace` what traces."""
 
     name = "bubblewrap"
 
-    def __init__(self, program: str, root: str) -> None:
-        self._program, self._root = program, os.path.abspath(root)
+    def __init__(self, program: str, root: str, strace: str | None = None) -> None:
+        self._program, self._root, self._strace = program, os.path.abspath(root), strace
 
     def run(self, command: Command) -> Outcome:
         """Raises Unusable and OSError."""
         identity = (command.uid, command.gid) if os.getuid() == 0 else None
         check(self._program, identity)
         read, write = os.pipe()
-        argv = [self._program, *_NAMESPACES, *self._tree(command), "--info-fd", str(write)]
+        argv = self._tracer(command)
+        argv += [self._program, *_NAMESPACES, *self._tree(command), "--info-fd", str(write)]
         if identity is None:
             argv += ["--uid", str(command.uid), "--gid", str(command.gid)]
         argv += [
@@ -85,6 +87,15 @@ class Bubblewrap:
             ended.timed_out,
             None if first.asker is None else first.asker.answer,
         )
+
+    def _tracer(self, command: Command) -> list[str]:
+        if command.trace is None:
+            return []
+        if self._strace is None:
+            raise Unusable("there is no strace, which `trace` takes")
+        with open(command.trace, "wb"):
+            os.chmod(command.trace, 0o666)  # whoever runs the command writes it
+        return [self._strace, *tracing.OPTIONS, "-o", os.path.abspath(command.trace)]
 
     def _tree(self, command: Command) -> list[str]:
         argv = ["--ro-bind" if command.read_only else "--bind", self._root, "/"]

@@ -12,11 +12,17 @@ from pants_plugin_minimg.bundler.isolation.command import Isolation, Unusable
 
 @contextmanager
 def isolated(
-    root: str, bubblewraps: Sequence[str], engines: Sequence[str], uid: int, gid: int
+    root: str,
+    bubblewraps: Sequence[str],
+    engines: Sequence[str],
+    uid: int,
+    gid: int,
+    strace: str | None = None,
 ) -> Iterator[Isolation]:
     """The first that works for commands of a user: each path of bubblewrap, each of an engine.
 
-    `root` is a folder with the tree. Raises Unusable with every reason.
+    `root` is a folder with the tree; `strace` is what traces, in bubblewrap. Raises Unusable with
+    every reason.
     """
     reasons = []
     for program in bubblewraps:
@@ -25,7 +31,7 @@ def isolated(
         except Unusable as reason:
             reasons.append(str(reason))
             continue
-        yield bubblewrap.Bubblewrap(program, root)
+        yield bubblewrap.Bubblewrap(program, root, strace)
         return
     for program in engines:
         try:

@@ -36,7 +36,8 @@ class Command:
 
     `timeout` is in seconds. `mounts`: path in the tree -> folder or file of this machine, which
     nothing can be written to. With `http` the command is a service, which is stopped after it
-    answered.
+    answered. `trace` is a file of this machine that strace(1) writes to what the command asks the
+    kernel for by path.
     """
 
     argv: tuple[str, ...]
@@ -49,6 +50,7 @@ class Command:
     read_only: bool = False
     mounts: Mapping[str, str] = field(default_factory=dict)
     http: Http | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True)

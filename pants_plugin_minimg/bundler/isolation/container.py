@@ -60,6 +60,8 @@ class Container:
 
     def run(self, command: Command) -> Outcome:
         """Raises Unusable and OSError."""
+        if command.trace is not None:
+            raise Unusable(f"{self.name} cannot trace: that takes bubblewrap and strace")
         container = f"{self._image}-{uuid.uuid4().hex[:8]}"
         argv = [self._program, "run", "--rm", "-i", "--pull=never", f"--name={container}"]
         if self.name == "docker":
