@@ -135,6 +135,8 @@ def lines(seen: Sequence[Seen], tree: Sysroot, files: Iterable[tuple[bytes, int]
         whole += size
         if path not in used and not _RECORDS.match(path):
             left.append((size, path))
+    if not missing and not left:
+        yield "every file was read, and nothing was looked for in vain"
     left.sort(key=lambda item: (-item[0], item[1]))
     if left:
         total = sum(size for size, _ in left)

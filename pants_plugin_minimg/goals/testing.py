@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pants.core.goals.test import TestFieldSet, TestRequest, TestResult, TestSubsystem
+from pants.core.goals.test import ShowOutput, TestFieldSet, TestRequest, TestResult, TestSubsystem
 from pants.engine.fs import CreateDigest, Digest, FileEntry
 from pants.engine.process import ProcessCacheScope
 from pants.engine.rules import collect_rules, rule
@@ -151,7 +151,10 @@ async def test_minimal_docker_image(
     if result.exit_code == isolation.UNUSABLE and options.unavailable is not Unavailable.FAIL:
         logger.warning(f"{address} was skipped: {result.stdout.decode().strip()}")
         return TestResult.no_tests_found(field_set.address, goal.output)
-    return engine.test_result(result, field_set.address, goal.output)
+    # What a trace tells is asked for: it is shown when all is well, too.
+    told = field_set.trace.value and goal.output is not ShowOutput.NONE
+    show = ShowOutput.ALL if told else goal.output
+    return engine.test_result(result, field_set.address, show)
 
 
 def rules():  # type: ignore[no-untyped-def]

@@ -100,6 +100,11 @@ def test_what_was_missed_has_the_line_to_add(tree: DirSysroot) -> None:
     ]
 
 
+def test_nothing_to_tell(tree: DirSysroot) -> None:
+    (line,) = tracing.lines([parse("")], tree, [(b"/bin/app", 9)])
+    assert line == "every file was read, and nothing was looked for in vain"
+
+
 def test_many_are_counted(tree: DirSysroot) -> None:
     trace = "".join(f'12 open("/n{n:03}", 0) = -1 ENOENT (x)\n' for n in range(50))
     lines = list(tracing.lines([parse(trace)], tree, []))

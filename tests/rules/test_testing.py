@@ -174,8 +174,8 @@ def test_values_of_other_types(values: dict[str, Any]) -> None:
 def test_every_field_reaches_the_request() -> None:
     values: dict[str, Any] = {
         "args": ["A"], "stdin": "I", "env": {"V": "W"}, "expected_exit_code": 3,
-        "expected_stdout_regex": "O", "expected_stderr_regex": "E", "read_only": True, "trace": True,
-        "timeout": 7, "http": tests.ImageHttp(8080, "/h", 201, "B"),
+        "expected_stdout_regex": "O", "expected_stderr_regex": "E", "read_only": True,
+        "trace": True, "timeout": 7, "http": tests.ImageHttp(8080, "/h", 201, "B"),
     }  # fmt: skip
     made = MinimalDockerImageTestFieldSet.create(target(**values))
     assert request(made, {"/m": "there"}) == {
