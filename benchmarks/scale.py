@@ -129,6 +129,7 @@ class Job:
         caches = self.first.primed.copied(self.scratch / "store-scale")
         archives = self.first.primed.copied(self.scratch / "store-archives")
         start, _ = self._package(images.archives(), archives, False)
+        shutil.rmtree(archives.store)
         before = _size(caches.store)
         seconds, log = self._package(images.images(), caches, False, "--level=debug")
         out.processes = kinds(log)
@@ -141,23 +142,24 @@ class Job:
         out.floor = sum(out.processes.values()) * self.empty + compression
         command.say(f"  cold {seconds:.1f} s, archives {start:.1f} s, floor {out.floor:.1f} s")
         for pantsd in (False, True):
-            self._package(images.archives(), archives, pantsd)
+            # One store for both: another one would be another daemon.
+            self._package(images.archives(), caches, pantsd)
             self._package(images.images(), caches, pantsd)
             for number in range(self.options.rounds):
                 pair = [
-                    (images.archives(), archives, out.archive[pantsd]),
-                    (images.images(), caches, out.no_op[pantsd]),
+                    (images.archives(), out.archive[pantsd]),
+                    (images.images(), out.no_op[pantsd]),
                 ]
-                for targets, store, times in pair if number % 2 else reversed(pair):
-                    times.add(self._package(targets, store, pantsd)[0])
+                for targets, times in pair if number % 2 else reversed(pair):
+                    times.add(self._package(targets, caches, pantsd)[0])
             command.say(f"  no-op, pantsd {pantsd}: {out.ratio(pantsd):.2f} x an archive's")
         out.memory = self._memory()
         images.change(images.count // 2, "changed")
         out.one_changed_time, log = self._package(images.images(), caches, True, "--level=debug")
         out.one_changed = kinds(log)
+        command.say(f"  one changed: {_listed(out.one_changed)}")
         self.ours.stop()
         shutil.rmtree(caches.store, ignore_errors=True)
-        shutil.rmtree(archives.store, ignore_errors=True)
         return out
 
     def _memory(self) -> int:
@@ -187,9 +189,11 @@ class Job:
             f"{self.version}. The sandbox tool is built, and nothing else of the images is cached. "
             f"An empty process of the tool takes {self.empty * 1000:.0f} ms.",
             self._table(),
-            "The processes of one image: "
-            + ", ".join(f"{number} × {kind}" for kind, number in self._one().items())
-            + ".",
+            f"The processes of one image: {_listed(self._one())}.",
+            *(
+                f"Of {count} images one changed: {_listed(one.one_changed)}."
+                for count, one in self.found.items()
+            ),
             "## What we set ourselves",
             self._aims(),
         ]
@@ -262,6 +266,10 @@ class Job:
                 )
             )
         return "\n".join(lines)
+
+
+def _listed(processes: Counter[str]) -> str:
+    return ", ".join(f"{number} × {kind}" for kind, number in processes.items())
 
 
 def _size(store: Path) -> int:
