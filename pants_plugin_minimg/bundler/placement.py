@@ -16,6 +16,7 @@ from pants_plugin_minimg.bundler.text import text
 
 if TYPE_CHECKING:
     from pants_plugin_minimg.bundler.python.apptree import AppTree
+    from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 
 #: Where a PEX goes that `install_to` says nothing of.
 _APP = b"/app"
@@ -49,11 +50,14 @@ class App:
 
 @dataclass
 class Placement:
+    """`python` runs the apps: the sysroot's own."""
+
     files: dict[bytes, Placed]
     folders: dict[bytes, str]
     upper: TreeSysroot
     problems: list[MinimgError]
     apps: list[App] = field(default_factory=list)
+    python: Interpreter | None = None
 
 
 def canonical(sysroot: Sysroot, path: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
@@ -83,6 +87,13 @@ def canonical(sysroot: Sysroot, path: bytes) -> tuple[bytes, tuple[tuple[bytes, 
 def place(request: Request, lower: Sysroot, scratch: bytes) -> Placement:
     """Put every tree of the request into one upper tree over the sysroot."""
     placement = Placement({}, {}, TreeSysroot(), [])
+    if any(tree.role == "pex" for tree in request.trees):
+        from pants_plugin_minimg.bundler.python import interpreter
+
+        try:
+            placement.python = interpreter.find(lower, request.executables, request.address)
+        except MinimgError as error:
+            placement.problems.append(error)
     for number, tree in enumerate(request.trees):
         folder = os.path.join(scratch, b"%d" % number)
         try:
@@ -120,11 +131,14 @@ def _app(
     placement: Placement, tree: Tree, outputs: list[trees.Output], scratch: str
 ) -> tuple[Tree, list[trees.Output]]:
     """The files of a PEX as they run, and where they go."""
-    from pants_plugin_minimg.bundler.python import apptree, pexfile
+    from pants_plugin_minimg.bundler.python import apptree, compatibility, pexfile
 
     os.makedirs(scratch)
     source = outputs[0].source if len(outputs) == 1 else os.fsencode(tree.root)
     found = pexfile.unpack(os.fsdecode(source), tree.origin, scratch)
+    if placement.python is not None:
+        wheels = compatibility.chosen(found.distributions, placement.python)
+        found = replace(found, distributions={name: found.distributions[name] for name in wheels})
     made = apptree.build(found, tree.origin, os.path.join(scratch, "app"))
     root = tree.path if tree.path.strip(b"/") else _APP
     placement.apps.append(App(root.rstrip(b"/"), made, tree.origin, tree.primary))

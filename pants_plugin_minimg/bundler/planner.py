@@ -56,7 +56,7 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
     _tell_libraries(placed, sysroot)
     apps = _apps(placed, assembly, resolver.programs, scratch, request.emulator)
     if apps is not None:
-        apps.add(request, lower, resolver)
+        apps.add(request, resolver)
     _add_programs(request, placed, assembly, resolver)
     _add_files(placed, assembly, resolver)
     for pattern in request.include:
@@ -108,7 +108,8 @@ def _apps(
     from pants_plugin_minimg.bundler.python.apps import Apps
     from pants_plugin_minimg.bundler.python.running import Runner
 
-    return Apps(placed.apps, assembly, programs, Runner(assembly, programs, scratch, emulator))
+    runner = Runner(assembly, programs, scratch, emulator)
+    return Apps(placed.apps, placed.python, assembly, programs, runner)
 
 
 def _options(

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.closure import Programs, Resolver
-from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.globs import join
 from pants_plugin_minimg.bundler.loader.context import context
 from pants_plugin_minimg.bundler.placement import App
 from pants_plugin_minimg.bundler.python import (
     bytecode,
     compatibility,
-    interpreter,
     reachable,
     stdlib,
 )
@@ -21,7 +19,6 @@ from pants_plugin_minimg.bundler.python.apptree import CODE, LIBRARIES, MAIN
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 from pants_plugin_minimg.bundler.python.running import Runner
 from pants_plugin_minimg.bundler.request import Request
-from pants_plugin_minimg.bundler.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
 #: How many places a line of the log names.
@@ -32,26 +29,28 @@ class Apps:
     """The PEXes of an image, and the interpreter that runs them."""
 
     def __init__(
-        self, apps: Sequence[App], assembly: Assembly, programs: Programs, runner: Runner
+        self,
+        apps: Sequence[App],
+        python: Interpreter | None,
+        assembly: Assembly,
+        programs: Programs,
+        runner: Runner,
     ) -> None:
+        """`python` is None where the sysroot has none, which is a problem already."""
         self._apps = apps
         self._assembly = assembly
         self._programs = programs
         self._runner = runner
-        self._python: Interpreter | None = None
+        self._python = python
 
-    def add(self, request: Request, lower: Sysroot, resolver: Resolver) -> None:
+    def add(self, request: Request, resolver: Resolver) -> None:
         """The interpreter and its standard library, with all that they load.
 
-        `lower` is the sysroot without the files of the build. Raises MinimgError MINIMG-E045 where
-        the interpreter would have to run and does not.
+        Raises MinimgError MINIMG-E045 where the interpreter would have to run and does not.
         """
-        try:
-            found = interpreter.find(lower, request.executables, request.address)
-        except MinimgError as error:
-            self._assembly.problems.append(error)
+        found = self._python
+        if found is None:
             return
-        self._python = found
         origins = ", ".join(app.origin for app in self._apps)
         resolver.program(found.path, f"runs {origins}", "Name another one in `executables`.")
         sysroot = self._assembly.sysroot

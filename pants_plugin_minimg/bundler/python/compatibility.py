@@ -6,7 +6,8 @@ PEP 425 (tags), PEP 600 (manylinux_X_Y), PEP 656 (musllinux), PEP 440 (versions 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
@@ -25,6 +26,10 @@ _LINUX = re.compile(r"(many|musl)linux_(\d+)_(\d+)_(\w+)\Z")
 _CONSTRAINT = re.compile(r"\s*([A-Za-z]*)\s*(.*)")
 #: More than any version of Python has had.
 _MOST_RELEASES = 50
+_VERSION = re.compile(
+    r"(?:(\d+)!)?(\d+(?:\.\d+)*)(?:(a|b|rc)(\d+))?(?:\.post(\d+))?(?:\.dev(\d+))?(?:\+.*)?\Z"
+)
+_NEWEST_GLIBC = (2, 1 << 16)
 _SPECIFIER = re.compile(r"(===|==|!=|~=|<=|>=|<|>)\s*(\d+(?:\.\d+)*)(\.\*)?\Z")
 
 
@@ -53,6 +58,56 @@ def check(
                 f"{wheel}: {problem}",
                 "Build the PEX for the sysroot (`complete_platforms`), or take another sysroot.",
             )
+
+
+def chosen(wheels: Iterable[str], interpreter: Interpreter) -> list[str]:
+    """Of each project the wheel that is taken, as a PEX for several Pythons leaves it open: the
+    newest version that fits, and the most specific tags. Where none fits, the newest, for `check`.
+    """
+    # Which glibc is there is not known yet: `check` says so where a wheel needs a newer one.
+    glibc = None if interpreter.musl else _NEWEST_GLIBC
+    best: dict[str, tuple[Any, str]] = {}
+    for wheel in wheels:
+        project, version, tags = _parts(wheel)
+        fits = misfit(wheel, interpreter, glibc) is None
+        rank = (fits, _version_key(version), _specific(tags), wheel)
+        if project not in best or rank > best[project][0]:
+            best[project] = rank, wheel
+    return sorted(wheel for _, wheel in best.values())
+
+
+def _parts(wheel: str) -> tuple[str, str, str]:
+    """Normalized name, version and tags (PyPA specifications, "Binary distribution format")."""
+    parts = wheel[: -len(".whl")].split("-") if wheel.endswith(".whl") else []
+    if len(parts) < 5:
+        return wheel, "", ""
+    return re.sub(r"[-_.]+", "-", parts[0]).lower(), parts[1], "-".join(parts[-3:])
+
+
+def _specific(tags: str) -> int:
+    """Code for one Python before that for several, and that before none."""
+    return 0 if tags.endswith("-any") else 1 if "-abi3-" in tags else 2
+
+
+def _version_key(version: str) -> tuple[Any, ...]:
+    """Sorts versions (PEP 440), those that are none before all others."""
+    match = _VERSION.match(version)
+    if match is None:
+        return (-1,)
+    epoch, release, pre, pre_number, post, dev = match.groups()
+    numbers = [int(number) for number in release.split(".")]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    # A development version of a release comes before its previews.
+    stage = "z" if pre is None and dev is None else pre or ""
+    return (
+        int(epoch or 0),
+        numbers,
+        stage,
+        int(pre_number or 0),
+        -1 if post is None else int(post),
+        float("inf") if dev is None else int(dev),
+    )
 
 
 def satisfies(constraint: str, version: tuple[int, ...]) -> bool:

@@ -24,13 +24,14 @@ class Interpreter:
     """`path` as it is named, `library` the folder of the standard library (canonical).
 
     `version` has two or three parts: the last one is unknown where the program does not tell.
-    `machine` is ELF's, `libc` the C library's version as numbers, None with musl.
+    `machine` is ELF's, `musl` whether the program asks for musl's loader.
     """
 
     path: bytes
     version: tuple[int, ...]
     library: bytes
     machine: int
+    musl: bool = False
 
     @property
     def short(self) -> str:
@@ -60,7 +61,7 @@ def find(sysroot: Sysroot, named: Sequence[bytes], address: str) -> Interpreter:
 def _interpreter(sysroot: Sysroot, path: bytes, real: bytes, address: str) -> Interpreter:
     with sysroot.open(real) as file:
         try:
-            machine = elf.Reader(file).header.machine
+            program = elf.read(file)
         except elf.ElfError as error:
             raise _unusable(path, address, f"is no ELF program ({error})") from None
         file.seek(0)
@@ -73,7 +74,9 @@ def _interpreter(sysroot: Sysroot, path: bytes, real: bytes, address: str) -> In
         if library.stat is None or library.stat.kind != "dir":
             continue
         if sysroot.walk(join(library.real, b"os.py")).stat is not None:
-            return Interpreter(path, _version(content, minor), library.real, machine)
+            musl = b"/ld-musl-" in (program.interp or b"")
+            machine = program.header.machine
+            return Interpreter(path, _version(content, minor), library.real, machine, musl)
     raise _unusable(path, address, f"has no standard library in {text(prefix)}/lib/python3.N")
 
 

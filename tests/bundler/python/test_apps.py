@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,13 @@ def test_an_interpreter_without_its_library(root: Root, tmp_path: Path) -> None:
     (root.folder / LIBRARY.lstrip("/") / "os.py").unlink()
     ((code, problem),) = codes(root, tmp_path, app(tmp_path))
     assert code == "MINIMG-E043" and "has no standard library" in problem
+
+
+def test_of_a_pex_for_several_pythons_the_fitting_wheels(root: Root, tmp_path: Path) -> None:
+    wheels = {
+        "n-2-cp39-cp39-linux_x86_64.whl": {"n.py": b"old = 1\n"},
+        "n-3-cp311-cp311-linux_x86_64.whl": {"n.py": b"new = 1\n"},
+    }  # fmt: skip
+    made = plan(root, tmp_path, app(tmp_path, wheels))
+    (entry,) = [entry for entry in made.entries if entry.path == b"/app/lib/n.py"]
+    assert entry.content == hashlib.sha256(b"new = 1\n").hexdigest()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from pants_plugin_minimg.bundler.python.compatibility import check, misfit, satisfies
+from pants_plugin_minimg.bundler.python.compatibility import check, chosen, misfit, satisfies
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 
 PYTHON = Interpreter(b"/usr/bin/python3", (3, 11, 2), b"/usr/lib/python3.11", 62)
@@ -79,3 +81,36 @@ def test_each_problem_is_told() -> None:
         "it is for CPython==3.9.* or CPython>=3.12, and the sysroot has Python 3.11.2"
     )
     assert second.problem.startswith("b-1-cp312-cp312-linux_x86_64.whl: cp312-cp312 on a sysroot")
+
+
+@pytest.mark.parametrize(
+    "wheels,taken",
+    [
+        (["a-1-cp39-cp39-linux_x86_64", "a-1-cp311-cp311-linux_x86_64"], 1),
+        (["a-2-py3-none-any", "a-10-py3-none-any"], 1),
+        (["a-2-py3-none-any", "a-3-cp312-cp312-linux_x86_64"], 0),
+        (["a-1-py3-none-any", "a-1-cp39-abi3-linux_x86_64"], 1),
+        (["a-1-cp39-abi3-linux_x86_64", "a-1-cp311-cp311-linux_x86_64"], 1),
+        (["a-1-cp311-cp311-linux_aarch64", "a-1-cp311-cp311-linux_x86_64"], 1),
+        (["a-1-cp311-cp311-musllinux_1_1_x86_64", "a-1-cp311-cp311-manylinux2014_x86_64"], 1),
+        (["a-1-cp39-cp39-linux_x86_64", "a-2-cp39-cp39-linux_x86_64"], 1),  # for `check` to tell
+        (["A_b-1-py3-none-any", "a.b-1.post1-py3-none-any"], 1),
+        (["a-1rc1-py3-none-any", "a-1-py3-none-any"], 1),
+        (["a-1.dev2-py3-none-any", "a-1a1-py3-none-any"], 1),
+        (["a-9-py3-none-any", "a-1!1-py3-none-any"], 1),
+        (["a-1.0-py3-none-any", "a-1.0.1-py3-none-any"], 1),
+    ],
+)
+def test_one_wheel_of_a_project_is_taken(wheels: list[str], taken: int) -> None:
+    names = [f"{wheel}.whl" for wheel in wheels]
+    for each in (names, names[::-1]):
+        assert chosen(each, PYTHON) == [names[taken]]
+
+
+def test_other_projects_stay_and_musl_takes_its_own() -> None:
+    names = [
+        "a-1-cp311-cp311-musllinux_1_1_x86_64.whl", "a-1-cp311-cp311-manylinux2014_x86_64.whl",
+        "b-1-py3-none-any.whl", "no wheel",
+    ]  # fmt: skip
+    musl = replace(PYTHON, musl=True)
+    assert chosen(names, musl) == [names[0], names[2], names[3]]
