@@ -34,12 +34,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory() as scratch:
+        return _verify(options, scratch)
+
+
+def _verify(options: argparse.Namespace, scratch: str) -> int:
     from pants_plugin_minimg.bundler.verification import documents
     from pants_plugin_minimg.bundler.verification.tars import finding
 
     plan = jsonfile.load(options.plan) if options.plan else None
     info = jsonfile.load(options.info) if options.info else None
-    archive = documents.Archive(options.image)
+    archive = documents.opened(options.image, scratch)
     found, problems = documents.read(archive)
     problems = [*archive.problems, *problems]
     notes: list[str] = []

@@ -22,8 +22,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Exit status: 0 the same, 1 different, 2 bad input.",
     )
     diff.add_argument("--format", choices=("text", "json", "markdown"), default="text")
-    diff.add_argument("old", help="a tar of ours")
-    diff.add_argument("new", help="a tar of ours")
+    diff.add_argument("old", help="a tar or OCI layout of ours")
+    diff.add_argument("new", help="a tar or OCI layout of ours")
     diff.set_defaults(run=run_diff)
 
 

@@ -18,7 +18,7 @@ _LIMIT = 64 << 30
 
 @dataclass(frozen=True)
 class Image:
-    """An image of ours as it is in its tar. Sizes in bytes."""
+    """An image of ours as it is in its tar or layout. Sizes in bytes."""
 
     digest: str
     config: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Change:
 
 def load(path: str, scratch: str) -> Image:
     """Raises MinimgError MINIMG-E001, and Problems for what is no whole image of ours."""
-    archive = documents.Archive(path)
+    archive = documents.opened(path, scratch)
     found, problems = documents.read_one(archive)
     problems = [*archive.problems, *problems]
     if found is None or problems:

@@ -38,7 +38,8 @@ class MinimgDiffSubsystem(GoalSubsystem):
     name = "minimg-diff"
     help = softwrap(
         """
-        What two images differ in, from their tars: `minimg-diff -- old.tar dist/app/image.tar`.
+        What two images differ in, from their tars or OCI layouts:
+        `minimg-diff -- old.tar dist/app/image.tar`.
         Files that were added, removed or changed, with what they grew by, and the config.
         """
     )
@@ -46,7 +47,7 @@ class MinimgDiffSubsystem(GoalSubsystem):
     args = ArgsListOption(
         example="old.tar new.tar",
         passthrough=True,
-        extra_help="The old tar and the new one.",
+        extra_help="The old tar (or folder with an OCI layout) and the new one.",
     )
     format = EnumOption(
         default=DiffFormat.TEXT,
@@ -74,7 +75,7 @@ async def diff(
             "MINIMG-E018",
             "minimg-diff",
             f"{len(options.args)} images were named",
-            "Name two tars after `--`: the old one and the new one.",
+            "Name two tars or layouts after `--`: the old one and the new one.",
         )
         raise BundlerError(str(error))
     bundler = await set_up_bundler(interpreter(access.local))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,18 @@ def test_what_is_no_image(
     assert commands.main(["diff", str(tmp_path / "bad"), both[0]]) == 2
     assert commands.main(["diff", both[0], str(tmp_path / "gone")]) == 2
     assert all(line.startswith("MINIMG-E") for line in capsys.readouterr().err.splitlines())
+
+
+def test_a_layout_is_an_image_too(
+    both: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = tmp_path / "layout"
+    with tarfile.open(both[0]) as tar:
+        tar.extractall(layout)
+    assert commands.main(["diff", str(layout), both[0]]) == 0
+    assert commands.main(["diff", both[1], str(layout)]) == 1
+    assert commands.main(["verify", str(layout)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith(": fine")
+    (layout / "index.json").unlink()
+    assert commands.main(["diff", str(layout), both[0]]) == 2
+    assert "the layout does not hold index.json" in capsys.readouterr().err

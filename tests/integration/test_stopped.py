@@ -11,6 +11,8 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -127,20 +129,46 @@ def test_two_at_once(site: Site) -> None:
     assert site.package() == first
 
 
-def test_a_full_disk_leaves_no_half_image_that_is_taken_for_one(site: Site) -> None:
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """Something else in the place of a folder."""
     if os.geteuid() != 0:
-        unavailable("only root may mount a small file system")
-    dist = site.repository.root / "dist"
-    dist.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(dist)], capture_output=True
-    )
-    if mounted.returncode != 0:
-        unavailable(f"no tmpfs can be mounted: {mounted.stderr.decode().strip()}")
+        unavailable("only root may mount a file system")
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(["mount", *options, str(folder)], capture_output=True)
+    if done.returncode != 0:
+        unavailable(f"nothing can be mounted: {done.stderr.decode().strip()}")
     try:
-        run = site.repository.pants(*site.options, "package", "//:image")
-        assert run.exit_code != 0
+        yield
     finally:
-        subprocess.run(["umount", str(dist)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def tmpfs(size: str) -> tuple[str, ...]:
+    return "-t", "tmpfs", "-o", f"size={size}", "tmpfs"
+
+
+def test_a_full_disk_leaves_no_half_image_that_is_taken_for_one(site: Site) -> None:
+    with mounted(site.repository.root / "dist", *tmpfs("256k")):
+        assert site.repository.pants(*site.options, "package", "//:image").exit_code != 0
     site.package()
     whole_or_absent(site)
+
+
+def test_a_store_that_is_full(site: Site) -> None:
+    with mounted(site.store, *tmpfs("4m")):
+        assert site.repository.pants(*site.options, "package", "//:image").exit_code != 0
+    whole_or_absent(site)
+    site.package()
+    whole_or_absent(site)
+
+
+def test_a_store_that_cannot_be_written(site: Site, tmp_path: Path) -> None:
+    expected = site.package()
+    site.repository.write("BUILD", BUILD.replace("entry", 'cmd=["x"], entry'))
+    site.repository.dist("image.tar").unlink()
+    with mounted(site.store, "--bind", "-o", "ro", str(site.store)):
+        assert site.repository.pants(*site.options, "package", "//:image").exit_code != 0
+    whole_or_absent(site)
+    site.repository.write("BUILD", BUILD)
+    assert site.package() == expected

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import calendar
 import hashlib
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pants_plugin_minimg.bundler import archive as archives
 from pants_plugin_minimg.bundler import jsonfile, oci
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.image import full_reference
@@ -75,6 +77,18 @@ class Archive:
         if self._places[name][1] > _MAX_DOCUMENT:
             raise ValueError(f"{name} is no document: it has {self._places[name][1]} bytes")
         return self.open(name).read()
+
+
+def opened(path: str, scratch: str) -> Archive:
+    """The tar at `path`, or that of the OCI layout in the folder `path`, made below `scratch`.
+
+    Raises MinimgError MINIMG-E001 for what cannot be read or is no whole layout.
+    """
+    if not os.path.isdir(path):
+        return Archive(path)
+    tar = os.path.join(scratch, "layout.tar")
+    archives.write(path, tar)
+    return Archive(tar)
 
 
 @dataclass(frozen=True)
