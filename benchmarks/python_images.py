@@ -1,0 +1,226 @@
+"""What each choice for a PEX on scratch costs: how much of the library, and byte code.
+
+Run from the repository's root: `python3 -m benchmarks.python_images --help`; see README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from statistics import median
+
+from benchmarks import command
+from benchmarks.machine import describe
+from benchmarks.report import aim_line, table_line
+from benchmarks.sysroot_tool import Tool
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGE = REPOSITORY / "docs" / "benchmarks-python.md"
+PYTHON = "/usr/bin/python3"
+LIBRARIES = ("all", "default", "reachable")
+# What the web service of the examples imports; it ends where that would wait for requests.
+PROGRAM = """\
+import json
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+def main():
+    print(json.dumps([os.getuid(), sys.version, ThreadingHTTPServer.__name__]))
+"""
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python3 -m benchmarks.python_images", description=__doc__
+    )
+    parser.add_argument("--rounds", type=int, default=9, help="starts of each image")
+    command.add_options(parser, PAGE)
+    return command.parse(parser, arguments)
+
+
+def lacking() -> list[str]:
+    missing = [name for name in ("bwrap",) if shutil.which(name) is None]
+    return missing + ([] if os.path.exists(PYTHON) else [f"{PYTHON} (apt-get install python3)"])
+
+
+@dataclass
+class Row:
+    """Sizes in bytes, times in seconds."""
+
+    disk: int
+    wire: int
+    files: int
+    plan: float
+    root: Path
+    starts: list[float]
+
+
+class Job:
+    def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
+        self.options, self.scratch = options, scratch
+        self.load = os.getloadavg()[0]
+        self.rows: dict[tuple[str, bool], Row] = {}
+
+    def prepare(self) -> None:
+        self.tool = Tool(REPOSITORY, self.scratch, None)
+        app = self.scratch / "app"
+        (app / ".bootstrap").mkdir(parents=True)
+        (app / "PEX-INFO").write_text('{"entry_point": "service:main"}')
+        (app / "__main__.py").write_text("")
+        (app / "service.py").write_text(PROGRAM)
+
+    def run(self) -> None:
+        for library, compiled in product(LIBRARIES, (False, True)):
+            command.say(f"{library}, {'with' if compiled else 'without'} byte code")
+            self.rows[library, compiled] = self._made(library, compiled)
+        for number in range(self.options.rounds):
+            rows = list(self.rows.values())
+            for row in rows if number % 2 else reversed(rows):
+                row.starts.append(_start(row.root))
+
+    def stop(self) -> None:
+        pass
+
+    def _made(self, library: str, compiled: bool) -> Row:
+        out = self.scratch / f"{library}-{compiled}"
+        tree = {"root": str(self.scratch / "app"), "origin": "//:app", "role": "pex"}
+        request = {
+            "version": 1,
+            "address": "//benchmark:python",
+            "trees": [{**tree, "primary": True}],
+            "python_stdlib": library,
+            "python_bytecode": compiled,
+            "allowed_missing": ["libtk8.6.so", "libtcl8.6.so", "libBLT.2.5.so.8.6"],
+            "hints": False,
+        }
+        path = self.scratch / f"{out.name}.json"
+        path.write_text(json.dumps(request))
+        began = time.monotonic()
+        self.tool.call("plan", f"--request={path}", f"--out={out}")
+        seconds = time.monotonic() - began
+        wire = 0
+        for layer in sorted((out / "layers").iterdir()):
+            folder = out / f"layer-{layer.stem}"
+            self.tool.call(
+                "layer", f"--projection={layer}", f"--blobs={out / 'blobs'}", f"--out={folder}"
+            )
+            wire += int(json.loads((folder / "layer.json").read_text())["size"])
+        entries = json.loads((out / "plan.json").read_text())["entries"]
+        root = out / "root"
+        _materialize(entries, out / "blobs", root)
+        files = [entry for entry in entries if entry["kind"] == "file"]
+        return Row(sum(file["size"] for file in files), wire, len(files), seconds, root, [])
+
+    def page(self) -> str:
+        date = f" on {self.options.date}" if self.options.date else ""
+        version = subprocess.run(
+            [PYTHON, "--version"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        parts = [
+            "# Benchmarks of Python images",
+            "Written by `python3 -m benchmarks.python_images`; benchmarks/README.md says how to "
+            "run it.",
+            f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}. "
+            f"{version} of this machine. Start: bubblewrap, read-only, until a program that "
+            "imports `http.server` and `json` has ended; the median of "
+            f"{self.options.rounds} in turn.",
+            self._table(),
+            "## What we set ourselves",
+            self._aims(),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def _table(self) -> str:
+        titles = ["library", "byte code", "files", "disk, MB", "wire, MB", "starts, ms", "plan, s"]
+        lines = [table_line(titles), table_line(["---", "---", *["---:"] * 5])]
+        for (library, compiled), row in self.rows.items():
+            lines.append(
+                table_line(
+                    [
+                        f"`{library}`",
+                        "yes" if compiled else "no",
+                        str(row.files),
+                        f"{row.disk / 1e6:.1f}",
+                        f"{row.wire / 1e6:.1f}",
+                        f"{median(row.starts) * 1000:.0f}",
+                        f"{row.plan:.1f}",
+                    ]
+                )
+            )
+        return "\n".join(lines)
+
+    def _aims(self) -> str:
+        whole, small = self.rows["all", False], self.rows["reachable", False]
+        slow, fast = self.rows["reachable", False], self.rows["reachable", True]
+        size, start = small.wire / whole.wire, median(fast.starts) / median(slow.starts)
+        return "\n".join(
+            [
+                table_line(["aim", "measured", ""]),
+                table_line(["---", "---:", "---"]),
+                aim_line(
+                    "`reachable` ÷ the whole library, on the wire < 1", f"{size:.2f}", size < 1
+                ),
+                aim_line("start with byte code ÷ without < 1", f"{start:.2f}", start < 1),
+            ]
+        )
+
+
+def _materialize(entries: Sequence[dict[str, object]], blobs: Path, root: Path) -> None:
+    links: list[tuple[Path, Path]] = []
+    for entry in entries:
+        path = root / str(entry["path"]).lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if entry["kind"] == "dir":
+            path.mkdir(exist_ok=True)
+        elif entry["kind"] == "link":
+            path.symlink_to(str(entry["target"]))
+        elif entry["kind"] == "hardlink":
+            links.append((path, root / str(entry["target"]).lstrip("/")))
+        else:
+            shutil.copyfile(blobs / str(entry["content"]), path)
+            path.chmod(int(str(entry["mode"])))
+    for path, target in links:
+        os.link(target, path)
+    for name in ("proc", "dev"):
+        (root / name).mkdir(exist_ok=True)
+
+
+def _start(root: Path) -> float:
+    argv = [
+        "bwrap",
+        "--unshare-all",
+        "--ro-bind",
+        str(root),
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+    ]
+    argv += ["--clearenv", "--", PYTHON, "-s", "/app/__main__.py"]
+    began = time.monotonic()
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    seconds = time.monotonic() - began
+    assert "ThreadingHTTPServer" in done.stdout
+    return seconds
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    return command.run(options, lacking(), partial(Job, options), PAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
