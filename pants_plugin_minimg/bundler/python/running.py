@@ -18,6 +18,7 @@ from pants_plugin_minimg.bundler.text import text
 
 #: What an interpreter reads of its library before it runs the first line of a program of ours.
 _STARTUP = (b"encodings", b"abc.py", b"codecs.py", b"io.py", b"_bootlocale.py", b"__future__.py")
+_MOST_AT_ONCE = 16
 #: Nothing of a site, nothing written, no line about odd escapes; paths are UTF-8.
 _OPTIONS = ("-S", "-s", "-B", "-W", "ignore", "-X", "utf8")
 
@@ -81,7 +82,7 @@ class Runner:
 
 def at_once() -> int:
     """How many processes to use: it changes no byte of what they make."""
-    return len(os.sched_getaffinity(0))
+    return min(os.cpu_count() or 1, _MOST_AT_ONCE)
 
 
 def _copy(sysroot: Sysroot, path: bytes, target: str) -> None:
