@@ -80,7 +80,7 @@ def part(python: Interpreter, files: Sequence[bytes], apps: Sequence[str], runne
     """
     library = _Library(python.library, files)
     own = [(app, path) for app in apps for path in _below(app)]
-    sources = [(app, path) for app, path in own if path.endswith(".py")]
+    sources = [(app, path) for app, path in own if _is_source(path)]
     folder = os.path.join(runner.folder, "scan")
     os.makedirs(folder)
     copies = []
@@ -153,6 +153,17 @@ def _below(folder: str) -> Iterator[str]:
     for top, folders, names in os.walk(folder):
         folders.sort()
         yield from (os.path.join(top, name) for name in sorted(names))
+
+
+def _is_source(path: str) -> bool:
+    """A module, or a script of a distribution, which has no ending."""
+    if path.endswith(".py"):
+        return True
+    if os.path.basename(os.path.dirname(path)) != "bin":
+        return False
+    with open(path, "rb") as file:
+        first = file.readline(256)
+    return first.startswith(b"#!") and b"python" in first
 
 
 def _parents(name: str) -> Iterator[str]:

@@ -89,13 +89,17 @@ def test_an_app_on_this_machines_python(tmp_path: Path) -> None:
     code = b"import json, importlib\nHANDLER = 'logging.handlers.SysLogHandler'\n"
     native = b"\x7fELF...\0wave\0json.tool\0"
     wheels = {
-        "n-1-py3-none-any.whl": {"n/__init__.py": b"import x\nx.__import__(y)\n", "n/n.so": native}
+        "n-1-py3-none-any.whl": {
+            "n/__init__.py": b"import x\nx.__import__(y)\n",
+            "n/n.so": native,
+            "bin/n": b"#!python\nimport graphlib\n",
+        }
     }
     made = planned(tmp_path, code, wheels)
     paths = {entry.path.decode() for entry in made.entries}
     library = next(path for path in paths if path.endswith("/os.py"))[: -len("os.py")]
     for name in ("json/decoder.py", "logging/handlers.py", "encodings/latin_1.py", "runpy.py",
-                 "wave.py", "json/tool.py"):  # fmt: skip
+                 "wave.py", "json/tool.py", "graphlib.py"):  # fmt: skip
         assert library + name in paths, name
     for name in ("sqlite3/__init__.py", "turtle.py", "pydoc.py", "doctest.py", "_pydecimal.py"):
         assert library + name not in paths, name
