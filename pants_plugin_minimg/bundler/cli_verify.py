@@ -22,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="check an image of ours: digests, layers, closure, plan",
         description="Exit status: 0 fine, 1 findings (one a line), 2 bad input.",
     )
-    parser.add_argument("image", metavar="IMAGE.tar")
+    parser.add_argument("image", metavar="IMAGE", help="a tar or OCI layout of ours")
     parser.add_argument("--plan", metavar="PLAN.json", help="the image must be what it says")
     parser.add_argument(
         "--info", metavar="INFO.json", help="the image must be the one that it is about"

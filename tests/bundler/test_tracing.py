@@ -19,7 +19,7 @@ START = """\
 """
 
 
-def parse(trace: str, cwd: str = "/work") -> tracing.Seen:
+def parse(trace: str, cwd: str = "/srv") -> tracing.Seen:
     return tracing.parse((START + trace).splitlines(keepends=True), cwd)
 
 
@@ -32,7 +32,7 @@ def test_what_bubblewrap_does_is_left_out() -> None:
     "line,path",
     [
         ('12 openat(AT_FDCWD</srv>, "a/../b", O_RDONLY) = 3</srv/b>', b"/srv/b"),
-        ('12 open("c", O_RDONLY) = 3', b"/work/c"),
+        ('12 open("c", O_RDONLY) = 3', b"/srv/c"),
         ('13 openat(7</etc>, "hosts", O_RDONLY|O_CLOEXEC) = 4</etc/hosts>', b"/etc/hosts"),
         (r'12 openat(AT_FDCWD</>, "/a\"b\\\303\244\n", 0) = 3', b'/a"b\\\xc3\xa4\n'),
         ('13 execve("/bin/x", ["x"], 0x1) = 0', b"/bin/x"),
