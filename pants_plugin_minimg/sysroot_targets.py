@@ -18,9 +18,10 @@ from pants.engine.target import (
 )
 from pants.util.strutil import help_text
 
-from pants_plugin_minimg import field_forms as forms
 from pants_plugin_minimg.bundler.errors import Problems
-from pants_plugin_minimg.target_types import AddressField, Checked, field_problems
+from pants_plugin_minimg.fields import forms
+from pants_plugin_minimg.fields.base import AddressField, Checked
+from pants_plugin_minimg.target_types import field_problems
 
 #: Debian Policy, section 5.6.1 for names, 5.6.12 for versions.
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=[A-Za-z0-9.+~:-]+|/[A-Za-z0-9._+/-]+)?\Z")

@@ -25,10 +25,11 @@ from pants.engine.target import (
 from pants.util.frozendict import FrozenDict
 from pants.util.strutil import help_text
 
-from pants_plugin_minimg import field_forms as forms
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.engine import EnvironmentField
-from pants_plugin_minimg.target_types import AddressField, Checked, field_problems
+from pants_plugin_minimg.fields import forms
+from pants_plugin_minimg.fields.base import AddressField, Checked
+from pants_plugin_minimg.target_types import field_problems
 
 
 @dataclass(frozen=True)

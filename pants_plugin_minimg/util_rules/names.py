@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pants.engine.addresses import Address
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg import field_forms as forms
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.fields import forms
 from pants_plugin_minimg.util_rules.registries import Registries, Registry
 
 

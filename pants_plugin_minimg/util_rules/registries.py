@@ -9,8 +9,8 @@ from typing import Any
 from pants.backend.docker.subsystems.docker_options import DockerOptions
 from pants.engine.rules import collect_rules, rule
 
-from pants_plugin_minimg import field_forms as forms
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.fields import forms
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 
 _OURS, _DOCKERS = "[minimg].registries", "[docker].registries"

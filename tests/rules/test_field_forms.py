@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pants_plugin_minimg import field_forms as forms
+from pants_plugin_minimg.fields import forms
 
 FINE: list[tuple[Callable[..., Iterator[forms.Complaint]], list[str]]] = [
     (forms.path, ["/a", "/usr/bin/git", "/with space", "/ünï", "/a.b..c"]),

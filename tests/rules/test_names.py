@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pants.engine.addresses import Address
 
-from pants_plugin_minimg.field_forms import ALL_DEFAULT_REGISTRIES
+from pants_plugin_minimg.fields.forms import ALL_DEFAULT_REGISTRIES
 from pants_plugin_minimg.util_rules.names import BadName, Naming, image_names, names, variables
 from pants_plugin_minimg.util_rules.registries import Registries, Registry
 from tests.rules.fake_engine import install

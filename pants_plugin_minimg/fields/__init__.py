@@ -1,0 +1,1 @@
+"""The fields of `minimal_docker_image`, by what they are about."""
