@@ -172,7 +172,7 @@ def test_each_kind_is_told_once() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/root/.netrc", "/home/u/.docker/config.json", "/app/.aws/credentials", "/.ssh/id_ed25519",
+    ["/home/v/.netrc", "/home/u/.docker/config.json", "/app/.aws/credentials", "/.ssh/id_ed25519",
      "/x/.gnupg/private-keys-v1.d/AB.key", "/.git-credentials", "/r/.kube/config"],
 )  # fmt: skip
 def test_some_names_are_enough(path: str) -> None:
