@@ -53,6 +53,7 @@ CODES = {
     "MINIMG-E043": "a PEX has nothing to start, or nothing to run it",
     "MINIMG-E044": "a PEX does not fit the sysroot's Python",
     "MINIMG-E045": "a sysroot's Python does not run here, to make byte code",
+    "MINIMG-E047": "no Python that the sandbox program runs on",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pants.backend.python.util_rules.pex import PexRequest, VenvPex, VenvPexProcess
+from pants.backend.python.util_rules.pex import Pex, PexRequest
 from pants.core.goals.package import (
     BuiltPackage,
     EnvironmentAwarePackageRequest,
@@ -51,8 +51,8 @@ __all__ = [
     "add_prefixes",
     "attempt_downloads",
     "build_packages",
+    "build_pex",
     "create_digests",
-    "create_venv",
     "digest_contents_all",
     "digest_entries_all",
     "digest_of_files",
@@ -63,26 +63,18 @@ __all__ = [
     "hydrate_all",
     "merge_all",
     "package_field_sets",
-    "process_of_venv",
     "resolve_all",
     "rules",
     "test_result",
 ]
 
 
-async def execute_all(processes: Sequence[VenvPexProcess]) -> tuple[FallibleProcessResult, ...]:
-    return await MultiGet(
-        Get(FallibleProcessResult, VenvPexProcess, process) for process in processes
-    )
+async def execute_all(processes: Sequence[Process]) -> tuple[FallibleProcessResult, ...]:
+    return await MultiGet(Get(FallibleProcessResult, Process, process) for process in processes)
 
 
-async def process_of_venv(process: VenvPexProcess) -> Process:
-    """The process that it is, to be run by another way than `execute_all`."""
-    return await Get(Process, VenvPexProcess, process)
-
-
-async def create_venv(request: PexRequest) -> VenvPex:
-    return await Get(VenvPex, PexRequest, request)
+async def build_pex(request: PexRequest) -> Pex:
+    return await Get(Pex, PexRequest, request)
 
 
 async def create_digests(requests: Sequence[CreateDigest]) -> tuple[Digest, ...]:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pants.backend.python.util_rules.pex import (
+    Pex,
     PexRequest,
-    VenvPex,
-    VenvPexProcess,
-    create_venv_pex,
-    setup_venv_pex_process,
+    create_pex,
 )
 from pants.core.environments.subsystems import EnvironmentsSubsystem
 from pants.core.environments.target_types import EnvironmentField, EnvironmentTarget
@@ -82,8 +80,8 @@ __all__ = [
     "add_prefixes",
     "attempt_downloads",
     "build_packages",
+    "build_pex",
     "create_digests",
-    "create_venv",
     "digest_contents_all",
     "digest_entries_all",
     "digest_of_files",
@@ -94,26 +92,18 @@ __all__ = [
     "hydrate_all",
     "merge_all",
     "package_field_sets",
-    "process_of_venv",
     "resolve_all",
     "rules",
     "test_result",
 ]
 
 
-async def execute_all(processes: Sequence[VenvPexProcess]) -> tuple[FallibleProcessResult, ...]:
-    return await concurrently(
-        execute_process(**implicitly({process: VenvPexProcess})) for process in processes
-    )
+async def execute_all(processes: Sequence[Process]) -> tuple[FallibleProcessResult, ...]:
+    return await concurrently(execute_process(process, **implicitly()) for process in processes)
 
 
-async def process_of_venv(process: VenvPexProcess) -> Process:
-    """The process that it is, to be run by another way than `execute_all`."""
-    return await setup_venv_pex_process(process, **implicitly())
-
-
-async def create_venv(request: PexRequest) -> VenvPex:
-    return await create_venv_pex(**implicitly({request: PexRequest}))
+async def build_pex(request: PexRequest) -> Pex:
+    return await create_pex(request)
 
 
 async def create_digests(requests: Sequence[CreateDigest]) -> tuple[Digest, ...]:

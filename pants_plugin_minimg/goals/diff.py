@@ -22,7 +22,6 @@ from pants_plugin_minimg.subsystems.bundler import (
     set_up_bundler,
     succeeded,
 )
-from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.util_rules import host
 
 _DIFFERENT = 1
@@ -78,7 +77,7 @@ async def diff(
             "Name two tars or layouts after `--`: the old one and the new one.",
         )
         raise BundlerError(str(error))
-    bundler = await set_up_bundler(interpreter(access.local))
+    bundler = await set_up_bundler(access.python)
     step = process(
         bundler,
         (

@@ -27,7 +27,6 @@ from pants.util.logging import LogLevel
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import process, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
-from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.sysroot_targets import LockfileField, asked_for, resolve_name
 from pants_plugin_minimg.util_rules import host
 from pants_plugin_minimg.util_rules.closure import document, files_below, read_json
@@ -103,7 +102,7 @@ async def generate_debian_lock(
 ) -> GenerateLockfileResult:
     """Asks the mirrors, so it is never cached. What changed is a line in the log for each."""
     target = request.target
-    bundler = await set_up_bundler(interpreter(access.local))
+    bundler = await set_up_bundler(access.python)
     gpgv = await engine.find_program(
         BinaryPathRequest(binary_name="gpgv", search_path=search_path.folders)
     )

@@ -25,7 +25,6 @@ from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.bundler.text import escaped
 from pants_plugin_minimg.subsystems.bundler import Bundler, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
-from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.subsystems.upx import UpxSubsystem
 from pants_plugin_minimg.util_rules import (
@@ -372,7 +371,7 @@ async def package_minimal_docker_image(
         return await imageindex.build(wanted, images, access)
     if field_set.sysroot.value is None:
         access.check(address)
-    bundler = await set_up_bundler(interpreter(access.local))
+    bundler = await set_up_bundler(access.python)
     trees = await executables.trees(tuple(wishes(field_set)))
     sysroot = await sysroots.prepare(bundler, wanted_sysroot(field_set), access, debian)
     emulator = await _emulator(field_set, trees, sysroot, access, search_path)

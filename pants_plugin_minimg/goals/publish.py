@@ -23,7 +23,6 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg import target_types as fields
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all, set_up_bundler
-from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.util_rules import host, sbom
 from pants_plugin_minimg.util_rules.closure import files_below
@@ -185,22 +184,20 @@ async def _push(
         attached = tuple(f"--referrer={folder}" for folder in referrers)
     published = []
     for name in names:
-        pushing = await engine.process_of_venv(
-            process(
-                bundler,
-                (
-                    "push",
-                    f"--skopeo={skopeo}",
-                    f"--retries={options.publish_retries}",
-                    f"--address={address}",
-                    "--layout=layout",
-                    f"--location={name.location}",
-                    f"--tag={name.tag}",
-                    *attached,
-                ),
-                description=f"Push {name}",
-                inputs=inputs,
-            )
+        pushing = process(
+            bundler,
+            (
+                "push",
+                f"--skopeo={skopeo}",
+                f"--retries={options.publish_retries}",
+                f"--address={address}",
+                "--layout=layout",
+                f"--location={name.location}",
+                f"--tag={name.tag}",
+                *attached,
+            ),
+            description=f"Push {name}",
+            inputs=inputs,
         )
         reference = f"{name.location}@{image.manifest}"
         published.append(
@@ -211,7 +208,6 @@ async def _push(
                     argv=pushing.argv,
                     env={**pushing.env, **environment},
                     input_digest=pushing.input_digest,
-                    append_only_caches=pushing.append_only_caches,
                     immutable_input_digests=pushing.immutable_input_digests,
                 ),
                 description=reference,
@@ -239,7 +235,7 @@ async def publish_minimal_docker_image(
     wanted = [name for name in image.names if reason_to_skip(field_set, name) is None]
     pushed: tuple[PublishPackages, ...] = ()
     if wanted:
-        bundler = await set_up_bundler(interpreter(access.local))
+        bundler = await set_up_bundler(access.python)
         pushed = await _push(bundler, field_set, image, wanted, options, search_path)
     return PublishProcesses((*pushed, *skipped(field_set, image.names)))
 

@@ -15,7 +15,6 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet, for_architecture
 from pants_plugin_minimg.subsystems.bundler import BundlerError, process, run_all, set_up_bundler
-from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.target_types import ExtraRunArgsField
 from pants_plugin_minimg.util_rules import host
@@ -91,7 +90,7 @@ exec "$engine" run --rm -i $terminal --pull=never {shlex.join([*arguments, name]
 async def _tar(image: BuiltMinimalImage, address: str, access: host.HostAccess) -> Digest:
     """_TAR, of an image that was built as a layout."""
     assert image.layout is not None
-    bundler = await set_up_bundler(interpreter(access.local))
+    bundler = await set_up_bundler(access.python)
     outputs = await run_all(
         [
             process(

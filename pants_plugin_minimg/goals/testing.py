@@ -21,7 +21,6 @@ from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet, for_architecture
 from pants_plugin_minimg.goals.run import for_this_machine
 from pants_plugin_minimg.subsystems.bundler import BundlerError, set_up_bundler
-from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.testing import MinimgTestSubsystem, Unavailable
 from pants_plugin_minimg.util_rules import executables, host, isolation
 from pants_plugin_minimg.util_rules.closure import document
@@ -133,7 +132,7 @@ async def test_minimal_docker_image(
     cases = await engine.create_digests(
         [CreateDigest([document("cases.json", request(field_set, mounted))])]
     )
-    bundler = await set_up_bundler(interpreter(access.local))
+    bundler = await set_up_bundler(access.python)
     _, result = await isolation.run(
         bundler,
         search_path,

@@ -20,7 +20,6 @@ from pants_plugin_minimg.subsystems.bundler import (
     set_up_bundler,
     succeeded,
 )
-from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.util_rules import host, products
 
 
@@ -80,7 +79,7 @@ async def why(
     inputs = await engine.create_digests(
         [CreateDigest([FileEntry("plan.json", plan.file_digest)]) for plan in plans]
     )
-    bundler = await set_up_bundler(interpreter(access.local))
+    bundler = await set_up_bundler(access.python)
     steps = [
         process(
             bundler,

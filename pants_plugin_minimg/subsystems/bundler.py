@@ -6,21 +6,21 @@ The rules never import it: its sources are package resources that go into the sa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
-from pants.backend.python.target_types import EntryPoint
 from pants.backend.python.util_rules.interpreter_constraints import InterpreterConstraints
-from pants.backend.python.util_rules.pex import PexLayout, PexRequest, VenvPex, VenvPexProcess
+from pants.backend.python.util_rules.pex import PexLayout, PexRequest
 from pants.backend.python.util_rules.pex_environment import PythonExecutable
 from pants.backend.python.util_rules.pex_requirements import EntireLockfile, Lockfile
-from pants.engine.fs import CreateDigest, Digest, FileContent
-from pants.engine.process import FallibleProcessResult, ProcessCacheScope
+from pants.engine.fs import CreateDigest, Digest, DigestEntries, FileContent, FileEntry
+from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
 from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg.subsystems.interpreter import CONSTRAINTS
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.subsystems.interpreter import VERSIONS
 
 _PACKAGE = "pants_plugin_minimg"
 _LOCK = Lockfile(
@@ -32,11 +32,30 @@ _LOCK = Lockfile(
 #: All that a process knows of its surroundings. Nothing of the user's environment gets in.
 _ENVIRONMENT = {"LC_ALL": "C", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 _BAD_INPUT = 2
+#: Where the program is in each sandbox: a link, whatever the number of its files.
+_FOLDER, _TREE = ".minimg", "bundler"
+_DEPENDENCIES = ".deps"
+_NO_MODULES = (".dist-info", ".data")
+_START = f"""\
+import sys
+
+from {_PACKAGE}.bundler.__main__ import main
+
+sys.exit(main(sys.argv[1:]))
+""".encode()
 
 
 @dataclass(frozen=True)
 class Bundler:
-    venv: VenvPex
+    """`python`: the path of an interpreter. `tree`: modules and their byte code, below `_TREE`."""
+
+    python: str
+    tree: Digest
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What its arguments follow. Neither the user's modules nor the interpreter's are seen."""
+        return (self.python, "-s", "-S", "-B", f"{_FOLDER}/{_TREE}")
 
 
 class BundlerError(Exception):
@@ -69,28 +88,28 @@ def process(
     scope: ProcessCacheScope = ProcessCacheScope.SUCCESSFUL,
     level: LogLevel = LogLevel.DEBUG,
     surroundings: Mapping[str, str] | None = None,
-) -> VenvPexProcess:
+) -> Process:
     """`surroundings`: environment variables that the process gets beside its own."""
-    return VenvPexProcess(
-        bundler.venv,
-        argv=tuple(arguments),
+    return Process(
+        (*bundler.command, *arguments),
         description=description,
         input_digest=inputs,
+        immutable_input_digests={_FOLDER: bundler.tree},
         output_files=tuple(output_files),
         output_directories=tuple(output_directories),
-        extra_env={**(surroundings or {}), **_ENVIRONMENT},
+        env={**(surroundings or {}), **_ENVIRONMENT},
         cache_scope=scope,
         level=level,
     )
 
 
-async def run_all(processes: Sequence[VenvPexProcess]) -> tuple[Digest, ...]:
+async def run_all(processes: Sequence[Process]) -> tuple[Digest, ...]:
     """The output of each process. Raises one BundlerError with what all of them complain of."""
     return succeeded(processes, await engine.execute_all(processes))
 
 
 def succeeded(
-    processes: Sequence[VenvPexProcess], results: Sequence[FallibleProcessResult]
+    processes: Sequence[Process], results: Sequence[FallibleProcessResult]
 ) -> tuple[Digest, ...]:
     """The same of processes that ended already."""
     complaints = [
@@ -112,26 +131,78 @@ def _complaints(description: str, result: FallibleProcessResult) -> list[str]:
     return [f"{description}: ended with exit code {result.exit_code}", *lines]
 
 
+def placed(entries: DigestEntries) -> tuple[FileEntry, ...]:
+    """The files of a loose PEX as one folder of modules: what it starts itself with is left out."""
+    out = []
+    for entry in entries:
+        if not isinstance(entry, FileEntry):
+            continue
+        folder, _, path = entry.path.partition("/")[2].partition("/")
+        if folder == _DEPENDENCIES:
+            path = path.partition("/")[2]
+        elif folder == _PACKAGE:
+            path = f"{_PACKAGE}/{path}"
+        else:
+            continue
+        if not path.partition("/")[0].endswith(_NO_MODULES) and not path.startswith("."):
+            out.append(replace(entry, path=f"{_TREE}/{path}"))
+    return tuple(out)
+
+
+def _unusable() -> BundlerError:
+    return BundlerError(
+        str(
+            MinimgError(
+                "MINIMG-E047",
+                "[minimg].python",
+                f"there is no Python here that the sandbox program runs on: {VERSIONS}",
+                "Install one where the image is built, or name another.",
+            )
+        )
+    )
+
+
 async def set_up_bundler(python: PythonExecutable | None) -> Bundler:
     """Built once for all images. No rule, so that an image can be refused before it is built.
 
-    `python` None: Pants looks for an interpreter.
+    No virtual environment: what starts one names the user's home and search path, and would be in
+    the key of each step. Raises BundlerError MINIMG-E047 where `python` is None.
     """
-    digests = await engine.create_digests((CreateDigest(sources()),))
-    venv = await engine.create_venv(
+    if python is None:
+        raise _unusable()
+    (modules,) = await engine.create_digests((CreateDigest(sources()),))
+    pex = await engine.build_pex(
         PexRequest(
             output_filename="minimg_bundler.pex",
             internal_only=True,
-            # One file: every process has the tool in its sandbox, where a large file is linked and
-            # the many small ones of another layout are written.
-            layout=PexLayout.ZIPAPP,
+            layout=PexLayout.LOOSE,
             requirements=EntireLockfile(_LOCK),
             python=python,
             # Given with the request: a user's own constraints say nothing about this tool.
-            interpreter_constraints=InterpreterConstraints(() if python else CONSTRAINTS),
-            sources=digests[0],
-            main=EntryPoint(f"{_PACKAGE}.bundler.__main__"),
+            interpreter_constraints=InterpreterConstraints(),
+            sources=modules,
             description="Building the sandbox program of minimal images",
         )
     )
-    return Bundler(venv)
+    (entries,) = await engine.digest_entries_all([pex.digest])
+    start = FileContent(f"{_TREE}/__main__.py", _START)
+    (tree,) = await engine.create_digests((CreateDigest((start, *placed(entries))),))
+    (compiled,) = await run_all([_compilation(python, tree)])
+    return Bundler(python.path, compiled)
+
+
+def _compilation(python: PythonExecutable, tree: Digest) -> Process:
+    """Byte code that is valid whatever the time stamps are: sandboxes keep none."""
+    return Process(
+        (
+            *(python.path, "-s", "-S", "-m", "compileall", "-q"),
+            "--invalidation-mode=unchecked-hash",
+            _TREE,
+        ),
+        description="Compile the sandbox program of minimal images",
+        input_digest=tree,
+        output_directories=(_TREE,),
+        # The version too: a path may hold another interpreter tomorrow.
+        env={**_ENVIRONMENT, "MINIMG_PYTHON": python.fingerprint},
+        level=LogLevel.DEBUG,
+    )

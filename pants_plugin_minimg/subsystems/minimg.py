@@ -15,6 +15,8 @@ from pants.option.option_types import (
 from pants.option.subsystem import Subsystem
 from pants.util.strutil import softwrap
 
+from pants_plugin_minimg.subsystems.interpreter import VERSIONS
+
 
 class MinimgSubsystem(Subsystem):
     options_scope = "minimg"
@@ -82,6 +84,22 @@ class MinimgSubsystem(Subsystem):
             Example: `run_args = ["--read-only", "--network=none"]`.
             """
         ),
+    )
+    python = StrOption(
+        default=None,
+        help=softwrap(
+            f"""
+            The interpreter that the sandbox program runs on: a path, or a name that is looked for
+            on Pants' standard search path of the environment; {VERSIONS}. The path is in the key of
+            each step: machines that share a remote cache need one that is the same on all.
+
+            Without it, it is the interpreter that Pants itself runs on; in other environments than
+            the local one, the first of python3 and python3.N that will do.
+
+            Example: `python = "/usr/bin/python3.11"`.
+            """
+        ),
+        advanced=True,
     )
     source_date_epoch = IntOption(
         default=0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pants.backend.python.util_rules.pex_environment import PythonExecutable
 from pants.engine.fs import EMPTY_DIGEST, Digest
 from pants.engine.platform import Platform
 from pants.engine.process import ProcessCacheScope
@@ -13,6 +14,8 @@ from pants.option.global_options import GlobalOptions
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all
+from pants_plugin_minimg.subsystems.interpreter import interpreter
+from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 
 _LOCAL = "local_environment"
 
@@ -26,12 +29,13 @@ class HostAccess:
     """Whether processes of the environment see this machine's files; `obstacle` says why not.
 
     `local`: they run where Pants runs, be it Linux or not. `architecture`: what runs there, by
-    Debian's name.
+    Debian's name. `python`: the interpreter there that the sandbox program runs on.
     """
 
     obstacle: str | None
     local: bool = True
     architecture: str = "amd64"
+    python: PythonExecutable | None = None
 
     def check(self, address: str) -> None:
         """Raises UnusableSysroot MINIMG-E019 where the host cannot be the sysroot."""
@@ -86,13 +90,17 @@ async def find_host_access(
     environments: engine.EnvironmentsSubsystem,
     global_options: GlobalOptions,
     platform: Platform,
+    options: MinimgSubsystem,
+    search_path: engine.StandardSearchPath,
 ) -> HostAccess:
     alias = environment.val.alias if environment.val is not None else None
     remote = environments.remote_execution_used_globally(global_options)
+    local = not remote and alias in (None, _LOCAL)
     return HostAccess(
         obstacle(alias, remote, platform.value),
-        local=not remote and alias in (None, _LOCAL),
+        local=local,
         architecture="arm64" if platform.value.endswith("arm64") else "amd64",
+        python=await interpreter(options.python, local, search_path),
     )
 
 

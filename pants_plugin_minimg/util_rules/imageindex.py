@@ -12,7 +12,6 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.imageindex import label
 from pants_plugin_minimg.bundler.oci import BLOBS
 from pants_plugin_minimg.subsystems.bundler import process, run_all, set_up_bundler
-from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.util_rules import host, image, products
 from pants_plugin_minimg.util_rules.closure import document, files_below
 from pants_plugin_minimg.util_rules.names import ImageName
@@ -85,7 +84,7 @@ async def build(
         ]
     )
     folders = [f"images/{number}" for number in range(len(parts))]
-    bundler = await set_up_bundler(interpreter(access.local))
+    bundler = await set_up_bundler(access.python)
     outputs = await run_all(
         [
             process(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pants.backend.python.util_rules.pex import VenvPexProcess
 from pants.core.util_rules.system_binaries import BinaryPathRequest
 from pants.engine.fs import Digest
-from pants.engine.process import FallibleProcessResult, ProcessCacheScope
+from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
 from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
@@ -73,7 +72,7 @@ async def run(
     inputs: Digest,
     output_files: Sequence[str] = (),
     scope: ProcessCacheScope = ProcessCacheScope.SUCCESSFUL,
-) -> tuple[VenvPexProcess, FallibleProcessResult]:
+) -> tuple[Process, FallibleProcessResult]:
     """The first run whose means work, else the last; its status is UNUSABLE then, and it says why.
 
     What could not be run ends with another status than 0, and so is never taken from the cache.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pants.backend.python.util_rules.pex import VenvPexProcess
 from pants.engine.fs import CreateDigest, FileEntry
+from pants.engine.process import Process
 from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
@@ -27,7 +27,7 @@ def layer_inputs(planned: Planned, packed: Packed, layer: Mapping[str, Any]) -> 
 
 async def steps(
     bundler: Bundler, planned: Planned, packed: Packed, address: str, epoch: int
-) -> list[VenvPexProcess]:
+) -> list[Process]:
     """One a layer, the lowest first. Each writes `layer.json` and `blobs/sha256/<digest>`.
 
     `epoch` is the time of every entry, in seconds since 1970.

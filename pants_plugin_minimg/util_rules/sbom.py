@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pants.backend.python.util_rules.pex import VenvPexProcess
 from pants.engine.fs import CreateDigest, FileEntry
+from pants.engine.process import Process
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import Bundler, process
@@ -15,7 +15,7 @@ OUTPUT = "sbom.cdx.json"
 
 async def step(
     bundler: Bundler, planned: Planned, packed: Packed, name: str, address: str
-) -> VenvPexProcess:
+) -> Process:
     """Writes OUTPUT. It reads the contents from before they were packed, which tell more."""
     inputs = await engine.create_digests(
         [

@@ -212,6 +212,13 @@ def test_nothing_to_run_it_with_is_no_success(
     assert "bubblewrap does not work here" in capsys.readouterr().out
 
 
+def test_bubblewrap_needs_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine gives a process an empty PATH, where the C library's own default is not asked."""
+    (_, path) = _bubblewrap()
+    monkeypatch.setenv("PATH", "")
+    bubblewrap.check(path, (65532, 65532) if os.getuid() == 0 else None)
+
+
 def test_bad_cases_end_with_one_line(
     tar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

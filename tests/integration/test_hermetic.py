@@ -45,51 +45,30 @@ def _examples(folder: Path) -> Path:
     return Path(shutil.copytree(source_root() / "examples", folder / "examples", ignore=ignored))
 
 
-def _options(store: Path) -> str:
+def _options(store: Path, python: str = "") -> str:
+    other = f'python = "{python}"' if python else ""
     return f"""
     local_store_dir = "{store}"
+    [minimg]
+    {other}
     [minimg-upx]
     sysroot = "//sysroots:upx"
     """
 
 
-#: In place of `interpreter()`, which otherwise takes the CPython that Pants runs on.
-_RUNS_ON = """
-
-def interpreter(local: bool) -> PythonExecutable | None:
-    return PythonExecutable({path!r}, {version!r})
-"""
-
-
-def _other_python() -> tuple[str, str]:
-    """The newest CPython that is not the one of Pants: its path and version."""
-    found: dict[int, tuple[str, str]] = {}
+def _other_python() -> str:
+    """The path of the newest CPython that is not the one of Pants."""
+    found: dict[int, str] = {}
     for path in [*Path.home().glob(".pyenv/versions/3.1?.*/bin/python3.1?"), *SYSTEM_PYTHONS]:
         minor = int(path.name.partition(".")[2])
-        probe = [str(path), "-Ic", "import platform, ssl, venv; print(platform.python_version())"]
-        done = subprocess.run(probe, capture_output=True, text=True)
+        done = subprocess.run([str(path), "-Ic", "import ssl, venv"], capture_output=True)
         if done.returncode == 0 and 10 <= minor <= 11:
-            found[minor] = (str(path), done.stdout.strip())
+            found[minor] = str(path)
     if not found:
         requirements.unavailable(
             "there is no CPython from 3.10 to 3.11, which PEX of Pants 2.17.1 knows"
         )
     return found[max(found)]
-
-
-def _on_another_python(repository: Repository, folder: Path) -> str:
-    """Load a copy of the plugin, whose sandbox program runs on another CPython; its path."""
-    path, version = _other_python()
-    plugin = shutil.copytree(
-        source_root() / "pants_plugin_minimg",
-        folder / "plugin/pants_plugin_minimg",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    with (plugin / "subsystems/interpreter.py").open("a") as file:
-        file.write(_RUNS_ON.format(path=path, version=version))
-    settings = repository.root / "pants.toml"
-    settings.write_text(settings.read_text().replace(str(source_root()), str(folder / "plugin")))
-    return path
 
 
 def _digests(repository: Repository) -> dict[str, str]:
@@ -127,13 +106,13 @@ def test_with_decoys_in_place_of_what_the_machine_has(
     umask = ("sh", "-c", 'umask 077; exec "$@"', "sh")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    python = _other_python()
     repository = Repository(
         _examples(tmp_path),
         prefix=(*decoys, *umask),
         env={"TZ": "Asia/Kolkata", "LC_ALL": "C.UTF-8", "TMPDIR": str(elsewhere), "USER": "eve"},
-        options=_options(tmp_path / "store"),
+        options=_options(tmp_path / "store", python),
     )
-    python = _on_another_python(repository, tmp_path)
     run = repository.pants("package", *TARGETS).succeeded()
     assert f'"--python", "{python}"' in run.stderr
     assert {"plan", "layer", "pack", "image"} <= set(run.ours())

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import pytest
-from pants.backend.python.util_rules.pex import PexRequest, VenvPex, VenvPexProcess
+from pants.backend.python.util_rules.pex import Pex, PexRequest
+from pants.backend.python.util_rules.pex_environment import PythonExecutable
 from pants.core.util_rules.system_binaries import BinaryPath, BinaryPathRequest, BinaryPaths
 from pants.engine.addresses import UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars
@@ -32,13 +33,20 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg.engine._downloads import Attempted
 from pants_plugin_minimg.subsystems.bundler import Bundler
 from pants_plugin_minimg.util_rules import executables
+from pants_plugin_minimg.util_rules.host import HostAccess
 
 T = TypeVar("T")
 Tree = Mapping[str, bytes]
 #: The part of the bundler: what a command writes, given its arguments and its input tree.
 Command = Callable[[tuple[str, ...], Tree], Tree]
 
-BUNDLER = Bundler(cast(Any, "the venv"))
+BUNDLER = Bundler("/python", EMPTY_DIGEST)
+ACCESS = HostAccess(None, python=PythonExecutable(BUNDLER.python, "3.9.18"))
+
+
+def arguments(process: Process) -> tuple[str, ...]:
+    """Those of the bundler."""
+    return process.argv[len(BUNDLER.command) :]
 
 
 class Failed(Exception):
@@ -68,7 +76,7 @@ class FakeEngine:
 
     def __init__(self, command: Command) -> None:
         self.command = command
-        self.processes: list[VenvPexProcess] = []
+        self.processes: list[Process] = []
         self.programs: dict[str, str] = {}
         self.targets: dict[str, Target] = {}
         self.files: dict[str, bytes] = {}
@@ -107,7 +115,7 @@ class FakeEngine:
         return digest
 
     def commands(self) -> list[str]:
-        return [process.argv[0] for process in self.processes]
+        return [arguments(process)[0] for process in self.processes]
 
     def add(self, target: Target, files: Tree | None = None) -> None:
         """The target, with the files that its sources are."""
@@ -221,31 +229,26 @@ class FakeEngine:
             {name: self.environment[name] for name in names if name in self.environment}
         )
 
-    async def process_of_venv(self, process: VenvPexProcess) -> Process:
-        return Process(
-            process.argv,
-            description=process.description,
-            input_digest=process.input_digest or EMPTY_DIGEST,
-            env=process.extra_env,
-        )
-
-    async def create_venv(self, request: PexRequest) -> VenvPex:
-        return BUNDLER.venv
+    async def build_pex(self, request: PexRequest) -> Pex:
+        return Pex(EMPTY_DIGEST, request.output_filename, request.python)
 
     async def find_program(self, request: BinaryPathRequest) -> BinaryPaths:
         path = self.programs.get(request.binary_name)
         return BinaryPaths(request.binary_name, [BinaryPath(path)] if path else [])
 
-    async def execute_all(
-        self, processes: Sequence[VenvPexProcess]
-    ) -> tuple[FallibleProcessResult, ...]:
+    async def execute_all(self, processes: Sequence[Process]) -> tuple[FallibleProcessResult, ...]:
         return tuple(self._execute(process) for process in processes)
 
-    def _execute(self, process: VenvPexProcess) -> FallibleProcessResult:
+    def _execute(self, process: Process) -> FallibleProcessResult:
+        if process.argv[: len(BUNDLER.command)] != BUNDLER.command:
+            # What makes the tool itself.
+            return cast(
+                FallibleProcessResult, SimpleNamespace(exit_code=0, output_digest=EMPTY_DIGEST)
+            )
         self.processes.append(process)
         inputs = self.tree(process.input_digest)
         try:
-            written = self.command(process.argv, inputs)
+            written = self.command(arguments(process), inputs)
             code, stderr = 0, b""
         except Failed as failed:
             written, code, stderr = {}, failed.exit_code, failed.stderr.encode()
@@ -260,8 +263,8 @@ _CALLS = (
     "add_prefixes",
     "attempt_downloads",
     "build_packages",
+    "build_pex",
     "create_digests",
-    "create_venv",
     "digest_contents_all",
     "digest_entries_all",
     "digest_of_files",
@@ -272,7 +275,6 @@ _CALLS = (
     "hydrate_all",
     "merge_all",
     "package_field_sets",
-    "process_of_venv",
     "resolve_all",
 )
 

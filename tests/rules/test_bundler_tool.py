@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from pants.backend.python.util_rules.pex_environment import PythonExecutable
-from pants.engine.fs import EMPTY_DIGEST
-from pants.engine.process import ProcessResult
+from pants.engine.fs import (
+    EMPTY_DIGEST,
+    EMPTY_FILE_DIGEST,
+    DigestContents,
+    DigestEntries,
+    Directory,
+    FileEntry,
+    Snapshot,
+)
+from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import QueryRule, collect_rules, rule
 from pants.testutil.rule_runner import RuleRunner
 
 import pants_plugin_minimg
 from pants_plugin_minimg.subsystems import bundler
 from pants_plugin_minimg.subsystems.bundler import BundlerError, process, run_all
-from pants_plugin_minimg.subsystems.interpreter import interpreter
+from pants_plugin_minimg.subsystems.interpreter import own_interpreter
 from tests.rules.fake_engine import BUNDLER, Failed, Tree, install
 from tests.rules.support import plugin_rules, set_options
 
@@ -94,7 +103,7 @@ def test_a_silent_failure_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_processes_know_nothing_of_the_user() -> None:
     step = process(BUNDLER, ("sweep",), description="x", inputs=EMPTY_DIGEST)
-    assert dict(step.extra_env or {}) == {"LC_ALL": "C", "PYTHONHASHSEED": "0", "TZ": "UTC"}
+    assert dict(step.env) == {"LC_ALL": "C", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 
 
 @dataclass(frozen=True)
@@ -107,19 +116,63 @@ async def set_up(python: Python) -> bundler.Bundler:
     return await bundler.set_up_bundler(python.executable)
 
 
-@pytest.mark.parametrize("local", [True, False])
-def test_it_runs_in_the_sandbox(local: bool) -> None:
+def entry(path: str, executable: bool = False) -> FileEntry:
+    return FileEntry(path, EMPTY_FILE_DIGEST, executable)
+
+
+def test_of_a_pex_the_modules_are_taken_and_not_what_starts_it() -> None:
+    found = bundler.placed(
+        DigestEntries(
+            [
+                entry("a.pex/.deps/one-1.0-py3-none-any.whl/one/__init__.py"),
+                entry("a.pex/.deps/one-1.0-py3-none-any.whl/one-1.0.dist-info/METADATA"),
+                entry("a.pex/.deps/one-1.0-py3-none-any.whl/.layout.json"),
+                entry("a.pex/.deps/two-1.0-cp39-cp39-linux.whl/two.so", executable=True),
+                Directory("a.pex/empty"),
+                entry("a.pex/pants_plugin_minimg/bundler/plan.py"),
+                entry("a.pex/.bootstrap/pex/__init__.py"),
+                entry("a.pex/PEX-INFO"),
+                entry("a.pex/__main__.py"),
+            ]
+        )
+    )
+    assert found == (
+        entry("bundler/one/__init__.py"),
+        entry("bundler/two.so", executable=True),
+        entry("bundler/pants_plugin_minimg/bundler/plan.py"),
+    )
+
+
+def test_it_runs_in_the_sandbox_of_its_own_modules_alone() -> None:
+    """Whatever constraints a user has, and without a word about the user."""
     rule_runner = RuleRunner(
         rules=[
             *plugin_rules(),
             *collect_rules(),
             QueryRule(bundler.Bundler, [Python]),
-            QueryRule(ProcessResult, [bundler.VenvPexProcess]),
+            QueryRule(ProcessResult, [Process]),
         ]
     )
     set_options(rule_runner, ["--python-interpreter-constraints=['CPython==2.7.*']"])
-    tool = rule_runner.request(bundler.Bundler, [Python(interpreter(local))])
+    own = own_interpreter(sys.version_info[:3], sys.executable)
+    tool = rule_runner.request(bundler.Bundler, [Python(own)])
     step = process(tool, ("--help",), description="Ask for help", inputs=EMPTY_DIGEST)
     result = rule_runner.request(ProcessResult, [step])
     for command in (b"sweep", b"stat", b"plan", b"layer", b"pack", b"image", b"tar", b"closure"):
         assert command in result.stdout
+    home = str(Path.home())
+    assert not any(home in word for word in (*step.argv[1:], *step.env.values()))
+
+    paths = rule_runner.request(Snapshot, [tool.tree]).files
+    modules = {path for path in paths if path.endswith(".py")}
+    compiled = {path for path in paths if path.endswith(".pyc")}
+    tag = sys.implementation.cache_tag
+    assert compiled == {
+        f"{path.parent}/__pycache__/{path.stem}.{tag}.pyc" for path in map(Path, modules)
+    }
+    assert {"bundler/__main__.py", "bundler/elftools/__init__.py"} <= modules
+    contents = rule_runner.request(DigestContents, [tool.tree])
+    for each in contents:
+        if each.path in compiled:
+            # PEP 552: valid by its name alone.
+            assert each.content[4:8] == b"\x01\0\0\0", each.path

@@ -19,7 +19,7 @@ from pants_plugin_minimg.util_rules import debian
 from pants_plugin_minimg.util_rules.debian import Locked
 from tests.rules import debian_lock
 from tests.rules.debian_lock import MIRROR, PATH
-from tests.rules.fake_engine import BUNDLER, FakeEngine, Tree, install
+from tests.rules.fake_engine import BUNDLER, FakeEngine, Tree, arguments, install
 
 COMMAND = "pants generate-lockfiles --resolve=bookworm"
 OLD = "http://old.test/{timestamp}"
@@ -277,7 +277,7 @@ def test_a_package_is_a_process_that_sees_its_own_bytes_alone(
     git, libc = locked("git", A), locked("libc6", A)
     packages, fake = unpack(monkeypatch, [git, libc])
     assert packages.folders == ("packages/git", "packages/libc6")
-    assert [process.argv for process in fake.processes] == [
+    assert [arguments(process) for process in fake.processes] == [
         (
             "unpack",
             "--deb=package.deb",

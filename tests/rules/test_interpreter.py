@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pants.backend.python.util_rules.pex_environment import PythonExecutable
+from pants.engine.rules import QueryRule, collect_rules, rule
+from pants.testutil.rule_runner import RuleRunner
 
+from pants_plugin_minimg import engine
+from pants_plugin_minimg.subsystems.bundler import BundlerError, set_up_bundler
 from pants_plugin_minimg.subsystems.interpreter import interpreter, own_interpreter
+from tests.rules.fake_engine import install
+from tests.rules.support import plugin_rules, set_options
+
+
+@dataclass(frozen=True)
+class Wanted:
+    name: str
+
+
+@dataclass(frozen=True)
+class Found:
+    python: PythonExecutable | None
+
+
+@rule
+async def find_it(wanted: Wanted, search_path: engine.StandardSearchPath) -> Found:
+    return Found(await interpreter(wanted.name, True, search_path))
 
 
 def test_it_is_the_one_that_pants_runs_on_by_the_file_that_its_links_lead_to(
@@ -32,6 +55,57 @@ def test_another_version_leaves_the_search_to_pants(version: tuple[int, ...]) ->
     assert own_interpreter(version, sys.executable) is None
 
 
-def test_processes_elsewhere_do_not_see_it() -> None:
-    assert interpreter(local=False) is None
-    assert interpreter(local=True) is not None
+def find(
+    monkeypatch: pytest.MonkeyPatch, wanted: str | None, local: bool, **programs: str
+) -> PythonExecutable | None:
+    fake = install(monkeypatch, lambda argv, inputs: {})
+    fake.programs = programs
+    search_path = engine.StandardSearchPath(("/usr/bin",))
+    return fake.run(interpreter(wanted, local, search_path))
+
+
+def test_pants_own_needs_no_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = find(monkeypatch, None, True, python3="/usr/bin/python3")
+    assert found is not None and found.path == os.path.realpath(sys.executable)
+
+
+def test_processes_elsewhere_do_not_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find(monkeypatch, None, False) is None
+    found = find(monkeypatch, None, False, **{"python3.12": "/opt/python3.12"})
+    assert found is not None and found.path == "/opt/python3.12"
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_one_that_is_named(monkeypatch: pytest.MonkeyPatch, local: bool) -> None:
+    found = find(monkeypatch, "/opt/python3.11", local, **{"python3.11": "/opt/python3.11"})
+    assert found is not None and found.path == "/opt/python3.11"
+    assert find(monkeypatch, "python3.11", local, python3="/usr/bin/python3") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "works"), [("python3.9", True), ("python3.8", False), ("other", False)]
+)
+def test_the_look_up_starts_it_and_reads_its_version(
+    tmp_path: Path, name: str, works: bool
+) -> None:
+    """A stand-in tells another version, since a machine has no Python that is too old or new."""
+    version = name[len("python") :].replace(".", ", ")
+    (tmp_path / name).write_text(
+        f"#!/bin/sh\nshift 3\nexec {sys.executable} -c 'import sys; sys.version_info = "
+        f'({version}, 0); \'"$1"\n'
+        if name != "other"
+        else "#!/bin/sh\nexit 1\n"
+    )
+    (tmp_path / name).chmod(0o755)
+    rule_runner = RuleRunner(rules=[*plugin_rules(), *collect_rules(), QueryRule(Found, [Wanted])])
+    set_options(rule_runner)
+    found = rule_runner.request(Found, [Wanted(str(tmp_path / name))]).python
+    assert (found is not None) == works
+    if found is not None:
+        assert found.path == str(tmp_path / name)
+
+
+def test_nothing_to_run_it_on_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = install(monkeypatch, lambda argv, inputs: {})
+    with pytest.raises(BundlerError, match="^MINIMG-E047 .*3.9 up to, not including, 3.15"):
+        fake.run(set_up_bundler(None))

@@ -35,12 +35,11 @@ from pants_plugin_minimg.goals.lock import (
     RequestedDebianResolves,
 )
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
-from pants_plugin_minimg.util_rules.host import HostAccess
 from tests.bundler.debian import archive
 from tests.bundler.debian.mirror import Archive
 from tests.rules import debian_lock
 from tests.rules.debian_archive import archive_in, tool
-from tests.rules.fake_engine import FakeEngine, Tree, install
+from tests.rules.fake_engine import ACCESS, FakeEngine, Tree, install
 from tests.rules.support import plugin_rules, run_goal, set_options
 
 BUILD = """\
@@ -127,7 +126,7 @@ def generate(
     )
     request = GenerateDebianLock("bookworm", debian_lock.PATH, False, target)
     search_path = StandardSearchPath(("/usr/bin",))
-    return fake.run(lock.generate_debian_lock(request, options, HostAccess(None), search_path))
+    return fake.run(lock.generate_debian_lock(request, options, ACCESS, search_path))
 
 
 def test_the_request_has_the_targets_fields_and_the_options(
@@ -203,9 +202,9 @@ def test_the_archive_is_asked_anew_in_every_run_over_the_users_proxy(
     (process,) = fake.processes
     assert process.cache_scope == ProcessCacheScope.PER_SESSION
     assert "--timestamp=20251101T000000Z" in locking.argv
-    assert process.extra_env is not None
-    assert process.extra_env["https_proxy"] == "http://proxy.test:3128"
-    assert "SECRET" not in process.extra_env and process.extra_env["TZ"] == "UTC"
+    assert process.env is not None
+    assert process.env["https_proxy"] == "http://proxy.test:3128"
+    assert "SECRET" not in process.env and process.env["TZ"] == "UTC"
 
 
 def test_without_a_timestamp_the_archive_says_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,11 +23,10 @@ from pants_plugin_minimg.goals.publish import (
 )
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.target_types import MinimalDockerImageTarget
-from pants_plugin_minimg.util_rules.host import HostAccess
 from pants_plugin_minimg.util_rules.names import ImageName
 from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 from pants_plugin_minimg.util_rules.registries import Registry
-from tests.rules.fake_engine import FakeEngine, Tree, install
+from tests.rules.fake_engine import ACCESS, FakeEngine, Tree, arguments, install
 
 ONE = Registry("one.example.org", "one", use_local_alias=True)
 TWO = Registry("two.example.org:5000/team")
@@ -79,7 +78,7 @@ def run(
     )
     rule = publish.publish_minimal_docker_image.rule
     search_path = StandardSearchPath(("/usr/bin",))
-    return list(asyncio.run(rule.func(request, options, HostAccess(None), search_path)))
+    return list(asyncio.run(rule.func(request, options, ACCESS, search_path)))
 
 
 def name(registry: Registry | None, tag: str = "1", local: bool = False) -> ImageName:
@@ -99,7 +98,7 @@ def test_every_registry_and_tag_by_its_own_process(fake: FakeEngine) -> None:
     for each, location, tag in zip(found, locations, ("1", "2", "1")):
         assert each.description == f"{location}@{DIGEST}"
         assert dict(each.data) == {"digest": DIGEST, "reference": f"{location}@{DIGEST}"}
-        assert process(each).process.argv == (
+        assert arguments(process(each).process) == (
             "push",
             "--skopeo=/usr/bin/skopeo",
             "--retries=5",
@@ -181,7 +180,7 @@ def test_the_environment_is_what_was_named_and_no_log_shows_it(fake: FakeEngine)
     assert SECRET not in f"Execute {found.process}" and "TOKEN" in f"Execute {found.process}"
     assert not any(SECRET in word for word in pushing.argv)
     # What is cached knows nothing of it.
-    assert all("TOKEN" not in (each.extra_env or {}) for each in fake.processes)
+    assert all("TOKEN" not in (each.env or {}) for each in fake.processes)
 
 
 @pytest.mark.parametrize("bad", ["TOKEN=hunter2", "AWS_*", ""])

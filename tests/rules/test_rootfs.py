@@ -14,7 +14,7 @@ from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.sysroot_targets import RootfsSysrootTarget
 from pants_plugin_minimg.util_rules import rootfs
 from pants_plugin_minimg.util_rules.executables import BadDependencies
-from tests.rules.fake_engine import BUNDLER, FakeEngine, Tree, install
+from tests.rules.fake_engine import BUNDLER, FakeEngine, Tree, arguments, install
 
 SYSROOT = RootfsSysrootTarget({"source": ":tar"}, Address("s", target_name="alpine"))
 
@@ -47,7 +47,7 @@ def test_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
     tree, fake = unpacked(monkeypatch, {"s/alpine.tar": b"a tar"})
     assert tree == {"rootfs/0.tar": b"a tar", "rootfs/index.json": b"{}"}
     (process,) = fake.processes
-    assert process.argv == ("rootfs", "--in=source", f"--limit={64 << 30}", "--out=rootfs")
+    assert arguments(process) == ("rootfs", "--in=source", f"--limit={64 << 30}", "--out=rootfs")
     assert fake.tree(process.input_digest) == {"source": b"a tar"}
     assert process.output_directories == ("rootfs",)
     assert process.cache_scope == ProcessCacheScope.SUCCESSFUL
@@ -58,7 +58,7 @@ def test_an_architecture_chooses_among_the_images_of_an_index(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, fake = unpacked(monkeypatch, {"s/alpine.tar": b"a tar"}, architecture="arm64")
-    assert fake.processes[0].argv[:3] == ("rootfs", "--in=source", "--architecture=arm64")
+    assert arguments(fake.processes[0])[:3] == ("rootfs", "--in=source", "--architecture=arm64")
 
 
 def test_what_the_file_is_called_is_in_no_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pants.backend.python.util_rules.pex import VenvPexProcess
 from pants.engine.fs import FileEntry
-from pants.engine.process import ProcessCacheScope
+from pants.engine.process import Process, ProcessCacheScope
 
 from pants_plugin_minimg.util_rules import sbom
 from pants_plugin_minimg.util_rules.closure import Planned
 from pants_plugin_minimg.util_rules.compress import NOTHING_PACKED, Packed
-from tests.rules.fake_engine import BUNDLER, FakeEngine, install
+from tests.rules.fake_engine import BUNDLER, FakeEngine, arguments, install
 
 FILES = {
     "plan.json": b"plan",
@@ -26,7 +25,7 @@ FILES = {
 
 def made(
     fake: FakeEngine, files: dict[str, bytes] = FILES, packed: Packed = NOTHING_PACKED, **more: Any
-) -> VenvPexProcess:
+) -> Process:
     planned = Planned({path: fake.entry(path, content) for path, content in files.items()}, {})
     known = {"name": "image:1", "address": "//a:image", **more}
     return fake.run(sbom.step(BUNDLER, planned, packed, **known))
@@ -44,7 +43,7 @@ def test_it_sees_the_plan_and_the_contents_alone(fake: FakeEngine) -> None:
         "blobs/aa": b"a library",
         "blobs/bb": b"a program",
     }
-    assert step.argv == (
+    assert arguments(step) == (
         "sbom",
         "--plan=plan.json",
         "--blobs=blobs",
@@ -62,7 +61,7 @@ def test_of_what_was_packed_it_sees_the_report_and_the_plain_bytes(fake: FakeEng
         {"bb": fake.entry("out/packed/bb.json", b"report")},
     )
     step = made(fake, packed=packed)
-    assert "--packed=packed" in step.argv
+    assert "--packed=packed" in arguments(step)
     assert fake.tree(step.input_digest) == {
         "plan.json": b"plan",
         "blobs/aa": b"a library",

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pants.backend.python.util_rules.pex import VenvPexProcess
 from pants.core.target_types import FileTarget
 from pants.engine.addresses import Address, UnparsedAddressInputs
+from pants.engine.process import Process
 from pants.engine.target import Target
 from pants.testutil.option_util import create_subsystem
 
@@ -26,7 +26,7 @@ from pants_plugin_minimg.util_rules.host import HostAccess, UnusableSysroot
 from pants_plugin_minimg.util_rules.sysroots import Wanted
 from tests.rules import debian_lock
 from tests.rules.debian_lock import MIRROR, package
-from tests.rules.fake_engine import BUNDLER, Failed, FakeEngine, Tree, install
+from tests.rules.fake_engine import BUNDLER, Failed, FakeEngine, Tree, arguments, install
 
 IMAGE = "a:image"
 HERE = HostAccess(None)
@@ -203,12 +203,12 @@ def test_no_mirror_has_a_package(fake: FakeEngine) -> None:
 
 def _built(
     monkeypatch: pytest.MonkeyPatch, folder: Path, *packages: Any, **values: Any
-) -> tuple[Sysroot, list[VenvPexProcess]]:
+) -> tuple[Sysroot, list[Process]]:
     """An image of the package git; without `scope`, which is no part of what is made."""
     fake = install(monkeypatch, Sandbox(folder))
     repository(fake, *packages, **values)
     sysroot = prepare(fake, wanted(":bookworm", packages=["git"]))
-    return sysroot, [process for process in fake.processes if process.argv[0] != "scope"]
+    return sysroot, [process for process in fake.processes if arguments(process)[0] != "scope"]
 
 
 def test_a_package_that_the_image_does_not_reach_changes_no_process_of_it(
@@ -218,7 +218,7 @@ def test_a_package_that_the_image_does_not_reach_changes_no_process_of_it(
     more = [package("emacs", ["libx11"]), package("libx11")]
     after = _built(monkeypatch, tmp_path, BASE, GIT, LIBC, *more, packages=["git", "emacs"])
     assert after == before
-    assert [process.argv[0] for process in after[1]] == ["unpack"] * 3
+    assert [arguments(process)[0] for process in after[1]] == ["unpack"] * 3
 
 
 def test_a_newer_package_is_the_only_one_that_is_unpacked_anew(
@@ -252,7 +252,7 @@ def test_of_a_root_file_system(
     assert not sysroot.of_host
     assert [fake.tree(digest) for digest in sysroot.digests] == [{"rootfs/0.tar": b"a tar"}]
     (process,) = fake.processes
-    chosen = [word for word in process.argv if word.startswith("--architecture")]
+    chosen = [word for word in arguments(process) if word.startswith("--architecture")]
     assert chosen == ([] if argument is None else [f"--architecture={argument}"])
 
 

@@ -19,6 +19,7 @@ from pants_plugin_minimg.bundler.isolation.watching import Ended, watch
 
 _NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session")
 _PROBE_TIME = 20
+_PATH = "/usr/bin:/bin"
 #: In its namespaces the first process is its own, and the command is below that.
 _OWN = 1
 
@@ -32,7 +33,12 @@ def check(program: str, identity: tuple[int, int] | None = None) -> None:
         as_user = {"user": identity[0], "group": identity[1], "extra_groups": []}
     try:
         done = subprocess.run(
-            [*argv, "true"], capture_output=True, timeout=_PROBE_TIME, check=False, **as_user
+            [*argv, "true"],
+            capture_output=True,
+            timeout=_PROBE_TIME,
+            check=False,
+            env={"PATH": _PATH},
+            **as_user,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unusable(f"bubblewrap does not run: {error}") from None
@@ -70,7 +76,7 @@ class Bubblewrap:
                 argv,
                 command.stdin,
                 command.timeout,
-                {"PATH": command.env.get("PATH", "/usr/bin:/bin")},
+                {"PATH": command.env.get("PATH", _PATH)},
                 pass_fds=(write,),
                 identity=identity,
                 until=first.look,
