@@ -101,17 +101,10 @@ class Job:
 
     def _empty(self) -> float:
         """Seconds of a process of the sandbox tool that does next to nothing."""
-        consulted = self.scratch / "nothing.json"
-        consulted.write_text('{"version": 1, "paths": {}, "listed": {}}')
         times = Times()
         for _ in range(10):
-            arguments = ("stat", f"--consulted={consulted}", f"--out={self.scratch / 'nothing'}")
-            times.add(
-                measure.run(
-                    [self.tool.python, "-m", "pants_plugin_minimg.bundler", *arguments],
-                    REPOSITORY,
-                )
-            )
+            arguments = ("-m", "pants_plugin_minimg.bundler", "layer", "--help")
+            times.add(measure.run([self.tool.python, *arguments], REPOSITORY))
         return times.median or 0.0
 
     def _package(

@@ -18,7 +18,7 @@ from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 #: Which module has a command: only that one is imported, since the start is paid by every process.
 _COMMANDS = {
     "closure": "cli_closure",
-    **dict.fromkeys(("sweep", "stat", "plan"), "cli_plan"),
+    "plan": "cli_plan",
     **dict.fromkeys(("layer", "pack", "image", "index", "tar"), "cli_image"),
     **dict.fromkeys(("lock", "sources"), "cli_lock"),
     "scope": "cli_scope",

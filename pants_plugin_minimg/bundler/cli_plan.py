@@ -1,7 +1,4 @@
-"""The commands `sweep`, `stat` and `plan`.
-
-`sweep` and `stat` run in every session, so they import nothing of what `plan` needs.
-"""
+"""The command `plan`."""
 
 from __future__ import annotations
 
@@ -19,15 +16,6 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    sweep = commands.add_parser("sweep", help="fingerprint this machine's programs and libraries")
-    sweep.add_argument("--out", required=True)
-    sweep.set_defaults(run=run_sweep)
-
-    stat = commands.add_parser("stat", help="look again at the paths that a plan consulted")
-    stat.add_argument("--consulted", required=True, help="consulted.json of a plan")
-    stat.add_argument("--out", required=True)
-    stat.set_defaults(run=run_stat)
-
     whole = commands.add_parser("plan", help="decide every path of an image")
     whole.add_argument("--request", required=True)
     whole.add_argument("--sweep", help="sweep.json, whose folders need no record of their own")
@@ -35,14 +23,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     # Read by nobody: it is an argument so that its content is in the key of the process.
     whole.add_argument("--outside", help="the state of what lies outside the sweep, if it changed")
     whole.set_defaults(run=run_plan)
-
-
-def run_sweep(options: argparse.Namespace) -> None:
-    _write(options.out, fingerprint.render(fingerprint.sweep()))
-
-
-def run_stat(options: argparse.Namespace) -> None:
-    _write(options.out, fingerprint.render(fingerprint.again(_read(options.consulted))))
 
 
 def run_plan(options: argparse.Namespace) -> None:

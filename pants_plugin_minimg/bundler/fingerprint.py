@@ -154,10 +154,9 @@ def sweep() -> dict[str, Any]:
                 names = sorted(os.listdir(folder))
             except OSError:
                 names = []
-            for path in [folder, *(os.path.join(folder, name) for name in names)]:
-                newest = max(newest, _update(digest, path))
-        for path in files:
-            newest = max(newest, _update(digest, path))
+            prefix = folder if folder == b"/" else folder + b"/"
+            newest = max(newest, _update(digest, [folder, *(prefix + name for name in names)]))
+        newest = max(newest, _update(digest, files))
         return {
             "version": 1,
             "folders": [text(folder) for folder in folders],
@@ -168,26 +167,36 @@ def sweep() -> dict[str, Any]:
     return settled(collect)
 
 
-def _update(digest: Any, path: bytes) -> int:
-    """`state` as bytes, for thousands of paths in each run of Pants."""
-    try:
-        status = os.lstat(path)
-    except OSError as error:
-        digest.update(b"%s\0%d\n" % (path, -(error.errno or 1)))
-        return 0
-    mode = status.st_mode
-    if stat_module.S_ISDIR(mode):
-        digest.update(b"%s\0%d %d %d\n" % (path, status.st_dev, status.st_ino, mode))
-        return 0
-    target = b""
-    if stat_module.S_ISLNK(mode):
+def _update(digest: Any, paths: list[bytes]) -> int:
+    """The states of `paths` into `digest`; the newest time in them (ns).
+
+    `state` written out: it is asked for thousands of paths in each run of Pants.
+    """
+    newest, rows = 0, []
+    lstat, kind_of = os.lstat, stat_module.S_IFMT
+    for path in paths:
         try:
-            target = os.readlink(path)
-        except OSError:
-            target = b"\0"
-    numbers = b"%d %d %d %d %d %d %d %d" % _identity(status)
-    digest.update(b"%s\0%s %s\n" % (path, numbers, target))
-    return max(status.st_mtime_ns, status.st_ctime_ns)
+            status = lstat(path)
+        except OSError as error:
+            rows.append(b"%s\0%d\n" % (path, -(error.errno or 1)))
+            continue
+        mode = status.st_mode
+        kind = kind_of(mode)
+        if kind == stat_module.S_IFDIR:
+            rows.append(b"%s\0%d %d %d\n" % (path, status.st_dev, status.st_ino, mode))
+            continue
+        target = b""
+        if kind == stat_module.S_IFLNK:
+            try:
+                target = os.readlink(path)
+            except OSError:
+                target = b"\0"
+        identity = _identity(status)
+        numbers = b"%d %d %d %d %d %d %d %d" % identity
+        rows.append(b"%s\0%s %s\n" % (path, numbers, target))
+        newest = max(newest, *identity[-2:])
+    digest.update(b"".join(rows))
+    return newest
 
 
 def again(consulted: dict[str, Any]) -> dict[str, Any]:
@@ -204,6 +213,11 @@ def again(consulted: dict[str, Any]) -> dict[str, Any]:
         return out, newest
 
     return settled(collect)
+
+
+def look(consulted: str | None) -> str:
+    """What `render` makes of `again` for a text that it made, and of `sweep` without one."""
+    return render(sweep() if consulted is None else again(json.loads(consulted)))
 
 
 def render(document: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from pants.engine.fs import (
     MergeDigests,
     PathGlobs,
 )
-from pants.engine.process import FallibleProcessResult, Process
+from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
 from pants.engine.rules import Get, MultiGet, _uncacheable_rule, collect_rules, rule
 from pants.engine.target import (
     FieldSetsPerTarget,
@@ -40,13 +40,17 @@ from pants.engine.target import (
     Targets,
 )
 
+from pants_plugin_minimg.bundler import fingerprint
 from pants_plugin_minimg.engine._downloads import Attempt, Attempted
+from pants_plugin_minimg.engine._looks import Look, Looked
 from pants_plugin_minimg.engine._search_path import StandardSearchPath
 
 __all__ = [
     "EnvironmentField",
     "EnvironmentTarget",
     "EnvironmentsSubsystem",
+    "Look",
+    "Looked",
     "StandardSearchPath",
     "add_prefixes",
     "attempt_downloads",
@@ -61,6 +65,8 @@ __all__ = [
     "execute_all",
     "find_program",
     "hydrate_all",
+    "local_scope",
+    "look",
     "merge_all",
     "package_field_sets",
     "resolve_all",
@@ -111,6 +117,19 @@ async def attempt_downloads(files: Sequence[DownloadFile]) -> tuple[Attempted, .
     return await MultiGet(Get(Attempted, Attempt(file)) for file in files)
 
 
+def local_scope(remote_cache_write: bool) -> ProcessCacheScope:
+    """Of what tells of this machine. This Pants can keep it from a remote cache only by forgetting
+    it when it ends."""
+    if remote_cache_write:
+        return ProcessCacheScope.PER_RESTART_SUCCESSFUL
+    return ProcessCacheScope.SUCCESSFUL
+
+
+async def look(look: Look) -> Looked:
+    """Again in each run of Pants, once however many ask the same."""
+    return await Get(Looked, Look, look)
+
+
 async def environment_variables(names: Sequence[str]) -> EnvironmentVars:
     return await Get(EnvironmentVars, EnvironmentVarsRequest(names))
 
@@ -152,6 +171,13 @@ async def attempt_download(attempt: Attempt) -> Attempted:
     except Exception as error:
         return Attempted(" ".join(str(error).split()))
     return Attempted(None)
+
+
+# Uncacheable: the engine knows nothing of what changes outside the repository.
+@_uncacheable_rule
+async def look_at_machine(look: Look) -> Looked:
+    """Raises MinimgError MINIMG-E022 while files keep changing."""
+    return Looked(fingerprint.look(look.consulted))
 
 
 @rule

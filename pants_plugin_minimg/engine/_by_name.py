@@ -52,7 +52,7 @@ from pants.engine.intrinsics import (
     merge_digests,
     path_globs_to_digest,
 )
-from pants.engine.process import FallibleProcessResult, Process
+from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
 from pants.engine.rules import (
     _uncacheable_rule,
     collect_rules,
@@ -69,13 +69,17 @@ from pants.engine.target import (
     Targets,
 )
 
+from pants_plugin_minimg.bundler import fingerprint
 from pants_plugin_minimg.engine._downloads import Attempt, Attempted
+from pants_plugin_minimg.engine._looks import Look, Looked
 from pants_plugin_minimg.engine._search_path import StandardSearchPath
 
 __all__ = [
     "EnvironmentField",
     "EnvironmentTarget",
     "EnvironmentsSubsystem",
+    "Look",
+    "Looked",
     "StandardSearchPath",
     "add_prefixes",
     "attempt_downloads",
@@ -90,6 +94,8 @@ __all__ = [
     "execute_all",
     "find_program",
     "hydrate_all",
+    "local_scope",
+    "look",
     "merge_all",
     "package_field_sets",
     "resolve_all",
@@ -140,6 +146,16 @@ async def attempt_downloads(files: Sequence[DownloadFile]) -> tuple[Attempted, .
     return await concurrently(attempt_download(Attempt(file)) for file in files)
 
 
+def local_scope(remote_cache_write: bool) -> ProcessCacheScope:
+    """Of what tells of this machine."""
+    return ProcessCacheScope.LOCAL_SUCCESSFUL
+
+
+async def look(look: Look) -> Looked:
+    """Again in each run of Pants, once however many ask the same."""
+    return await look_at_machine(look)
+
+
 async def environment_variables(names: Sequence[str]) -> EnvironmentVars:
     return await environment_vars_subset(EnvironmentVarsRequest(names), **implicitly())
 
@@ -184,6 +200,13 @@ async def attempt_download(attempt: Attempt) -> Attempted:
     except Exception as error:
         return Attempted(" ".join(str(error).split()))
     return Attempted(None)
+
+
+# Uncacheable: the engine knows nothing of what changes outside the repository.
+@_uncacheable_rule
+async def look_at_machine(look: Look) -> Looked:
+    """Raises MinimgError MINIMG-E022 while files keep changing."""
+    return Looked(fingerprint.look(look.consulted))
 
 
 @rule

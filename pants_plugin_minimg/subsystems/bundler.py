@@ -32,6 +32,8 @@ _LOCK = Lockfile(
 #: All that a process knows of its surroundings. Nothing of the user's environment gets in.
 _ENVIRONMENT = {"LC_ALL": "C", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 _BAD_INPUT = 2
+#: How long a remote cache may take before the work is begun here too, in milliseconds.
+_PATIENCE = 1000
 #: Where the program is in each sandbox: a link, whatever the number of its files.
 _FOLDER, _TREE = ".minimg", "bundler"
 _DEPENDENCIES = ".deps"
@@ -99,6 +101,7 @@ def process(
         output_directories=tuple(output_directories),
         env={**(surroundings or {}), **_ENVIRONMENT},
         cache_scope=scope,
+        remote_cache_speculation_delay_millis=_PATIENCE,
         level=level,
     )
 
@@ -204,5 +207,6 @@ def _compilation(python: PythonExecutable, tree: Digest) -> Process:
         output_directories=(_TREE,),
         # The version too: a path may hold another interpreter tomorrow.
         env={**_ENVIRONMENT, "MINIMG_PYTHON": python.fingerprint},
+        remote_cache_speculation_delay_millis=_PATIENCE,
         level=LogLevel.DEBUG,
     )

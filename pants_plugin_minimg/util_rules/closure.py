@@ -30,6 +30,7 @@ class Sysroot:
     request: Mapping[str, Any]
     digests: tuple[Digest, ...]
     of_host: bool
+    scope: ProcessCacheScope = ProcessCacheScope.SUCCESSFUL
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,23 @@ def document(path: str, content: Any) -> FileContent:
     return FileContent(path, (json.dumps(content, indent=1, sort_keys=False) + "\n").encode())
 
 
-async def read_json(files: Sequence[FileEntry]) -> tuple[Any, ...]:
-    """The parsed files, without loading anything that lies beside them."""
+async def read_text(files: Sequence[FileEntry]) -> tuple[str, ...]:
+    """The files, without loading anything that lies beside them."""
     digests = await engine.create_digests([CreateDigest([entry]) for entry in files])
     contents = await engine.digest_contents_all(digests)
-    return tuple(json.loads(content[0].content) for content in contents)
+    return tuple(content[0].content.decode() for content in contents)
+
+
+async def read_json(files: Sequence[FileEntry]) -> tuple[Any, ...]:
+    return tuple(map(json.loads, await read_text(files)))
 
 
 async def _run_plan(
-    bundler: Bundler, inputs: Digest, arguments: Sequence[str], description: str
+    bundler: Bundler,
+    inputs: Digest,
+    arguments: Sequence[str],
+    description: str,
+    scope: ProcessCacheScope,
 ) -> Digest:
     outputs = await run_all(
         [
@@ -77,33 +86,12 @@ async def _run_plan(
                 description=description,
                 inputs=inputs,
                 output_directories=("out",),
+                scope=scope,
                 level=LogLevel.INFO,
             )
         ]
     )
     return outputs[0]
-
-
-async def _look_again(bundler: Bundler, consulted: FileEntry) -> FileEntry:
-    """The state of what a plan read outside the sweep, as it is in this run of Pants."""
-    digests = await engine.create_digests(
-        [CreateDigest([FileEntry("consulted.json", consulted.file_digest)])]
-    )
-    outputs = await run_all(
-        [
-            process(
-                bundler,
-                ("stat", "--consulted=consulted.json", "--out=outside.json"),
-                description="Look again at files of this machine that an image was made of",
-                inputs=digests[0],
-                output_files=("outside.json",),
-                scope=ProcessCacheScope.PER_SESSION,
-            )
-        ]
-    )
-    entries = await engine.digest_entries_all(outputs)
-    (outside,) = [entry for entry in entries[0] if isinstance(entry, FileEntry)]
-    return outside
 
 
 async def plan(
@@ -118,8 +106,10 @@ async def plan(
     asked = await engine.create_digests((CreateDigest([document("request.json", whole)]),))
     inputs = await engine.merge_all((*asked, *sysroot.digests, *trees))
     if sysroot.of_host:
-        return await _plan_on_host(bundler, inputs, str(request["address"]), description)
-    output = await _run_plan(bundler, inputs, (), description)
+        return await _plan_on_host(
+            bundler, inputs, str(request["address"]), description, sysroot.scope
+        )
+    output = await _run_plan(bundler, inputs, (), description, sysroot.scope)
     entries = await engine.digest_entries_all((output,))
     files = files_below(entries[0], "out")
     (steps,) = await read_json([files["steps.json"]])
@@ -127,7 +117,7 @@ async def plan(
 
 
 async def _plan_on_host(
-    bundler: Bundler, inputs: Digest, address: str, description: str
+    bundler: Bundler, inputs: Digest, address: str, description: str, scope: ProcessCacheScope
 ) -> Planned:
     """The plan, true for the host as it is now.
 
@@ -135,23 +125,26 @@ async def _plan_on_host(
     looked at again, and when that differs, its present state goes into the key of the next try.
     Raises BundlerError MINIMG-E022 when the host does not come to rest.
     """
-    known: FileEntry | None = None
+    known: str | None = None
     for _ in range(_ROUNDS):
         everything = inputs
         if known is not None:
             state = await engine.create_digests(
-                [CreateDigest([FileEntry("outside.json", known.file_digest)])]
+                [CreateDigest([FileContent("outside.json", known.encode())])]
             )
             everything = await engine.merge_all((inputs, *state))
         outside = () if known is None else ("--outside=outside.json",)
-        output = await _run_plan(bundler, everything, ("--sweep=sweep.json", *outside), description)
+        output = await _run_plan(
+            bundler, everything, ("--sweep=sweep.json", *outside), description, scope
+        )
         entries = await engine.digest_entries_all((output,))
         files = files_below(entries[0], "out")
         (steps,) = await read_json([files["steps.json"]])
         if not steps["outside"]:
             return Planned(files, steps)
-        known = await _look_again(bundler, files["consulted.json"])
-        if known.file_digest == files["consulted.json"].file_digest:
+        (consulted,) = await read_text([files["consulted.json"]])
+        known = (await engine.look(engine.Look(consulted))).state
+        if known == consulted:
             return Planned(files, steps)
     raise BundlerError(
         str(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pants.backend.python.util_rules.pex_environment import PythonExecutable
-from pants.engine.fs import EMPTY_DIGEST, Digest
+from pants.engine.fs import CreateDigest, Digest, FileContent
 from pants.engine.platform import Platform
 from pants.engine.process import ProcessCacheScope
 from pants.engine.rules import collect_rules, rule
@@ -13,7 +13,6 @@ from pants.option.global_options import GlobalOptions
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all
 from pants_plugin_minimg.subsystems.interpreter import interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 
@@ -29,12 +28,14 @@ class HostAccess:
     """Whether processes of the environment see this machine's files; `obstacle` says why not.
 
     `local`: they run where Pants runs, be it Linux or not. `architecture`: what runs there, by
-    Debian's name. `python`: the interpreter there that the sandbox program runs on.
+    Debian's name. `scope`: of processes whose output tells of this machine.
+    `python`: the interpreter there that the sandbox program runs on.
     """
 
     obstacle: str | None
     local: bool = True
     architecture: str = "amd64"
+    scope: ProcessCacheScope = ProcessCacheScope.SUCCESSFUL
     python: PythonExecutable | None = None
 
     def check(self, address: str) -> None:
@@ -64,24 +65,13 @@ def obstacle(environment: str | None, remote: bool, platform: str) -> str | None
     return None
 
 
-async def sweep(bundler: Bundler) -> Digest:
-    """`sweep.json`: the state of this machine's folders of programs and libraries.
-
-    Once in a run of Pants, however many images ask: equal processes of a session are one.
-    """
-    outputs = await run_all(
-        [
-            process(
-                bundler,
-                ("sweep", "--out=sweep.json"),
-                description="Look at this machine's programs and libraries",
-                inputs=EMPTY_DIGEST,
-                output_files=("sweep.json",),
-                scope=ProcessCacheScope.PER_SESSION,
-            )
-        ]
+async def sweep() -> Digest:
+    """`sweep.json`: the state of this machine's folders of programs and libraries."""
+    looked = await engine.look(engine.Look())
+    (digest,) = await engine.create_digests(
+        [CreateDigest([FileContent("sweep.json", looked.state.encode())])]
     )
-    return outputs[0]
+    return digest
 
 
 @rule
@@ -100,6 +90,7 @@ async def find_host_access(
         obstacle(alias, remote, platform.value),
         local=local,
         architecture="arm64" if platform.value.endswith("arm64") else "amd64",
+        scope=engine.local_scope(global_options.remote_cache_write),
         python=await interpreter(options.python, local, search_path),
     )
 

@@ -34,8 +34,7 @@ async def prepare(
     """Raises BundlerError, UnusableSysroot and BadDependencies with what is wrong with it."""
     if wanted.inputs is None:
         access.check(wanted.address)
-        sweep = await host.sweep(bundler)
-        return Sysroot({"kind": "host"}, (sweep,), of_host=True)
+        return Sysroot({"kind": "host"}, (await host.sweep(),), of_host=True, scope=access.scope)
     (targets,) = await engine.resolve_all([wanted.inputs])
     target = targets[0]
     if target.has_field(sysroot_targets.LockfileField):

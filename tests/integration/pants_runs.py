@@ -13,8 +13,6 @@ from pathlib import Path
 _RAN = re.compile(r"Running (.*) under semaphore with concurrency id")
 
 _STEPS = {
-    "Look at this machine": "sweep",
-    "Look again at": "stat",
     "Find what": "plan",
     "Pack ": "pack",
     "Write layer": "layer",

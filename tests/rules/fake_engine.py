@@ -31,6 +31,7 @@ from pants.engine.target import HydratedSources, HydrateSourcesRequest, Target, 
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.engine._downloads import Attempted
+from pants_plugin_minimg.engine._looks import Look, Looked
 from pants_plugin_minimg.subsystems.bundler import Bundler
 from pants_plugin_minimg.util_rules import executables
 from pants_plugin_minimg.util_rules.host import HostAccess
@@ -77,6 +78,9 @@ class FakeEngine:
     def __init__(self, command: Command) -> None:
         self.command = command
         self.processes: list[Process] = []
+        #: What was looked at again, and how the machine answers to that, or to None.
+        self.looks: list[str] = []
+        self.machine: Callable[[str | None], str] = lambda consulted: "swept"
         self.programs: dict[str, str] = {}
         self.targets: dict[str, Target] = {}
         self.files: dict[str, bytes] = {}
@@ -229,6 +233,11 @@ class FakeEngine:
             {name: self.environment[name] for name in names if name in self.environment}
         )
 
+    async def look(self, look: Look) -> Looked:
+        if look.consulted is not None:
+            self.looks.append(look.consulted)
+        return Looked(self.machine(look.consulted))
+
     async def build_pex(self, request: PexRequest) -> Pex:
         return Pex(EMPTY_DIGEST, request.output_filename, request.python)
 
@@ -273,6 +282,7 @@ _CALLS = (
     "execute_all",
     "find_program",
     "hydrate_all",
+    "look",
     "merge_all",
     "package_field_sets",
     "resolve_all",

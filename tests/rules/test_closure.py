@@ -24,9 +24,11 @@ class Host:
         self.outside = outside
         self.cached = "old"
 
+    def look(self, consulted: str | None) -> str:
+        assert consulted is not None
+        return self.states.pop(0)
+
     def __call__(self, argv: tuple[str, ...], inputs: Tree) -> Tree:
-        if argv[0] == "stat":
-            return {"outside.json": self.states.pop(0).encode()}
         assert argv[0] == "plan"
         assert json.loads(inputs["request.json"]) == {**REQUEST, "sysroot": HOST}
         assert inputs["sweep.json"] == b"swept"
@@ -39,11 +41,19 @@ class Host:
         }
 
 
-def plan(fake: FakeEngine) -> closure.Planned:
+def on(monkeypatch: pytest.MonkeyPatch, machine: Host) -> FakeEngine:
+    fake = install(monkeypatch, machine)
+    fake.machine = machine.look
+    return fake
+
+
+def plan(
+    fake: FakeEngine, scope: ProcessCacheScope = ProcessCacheScope.SUCCESSFUL
+) -> closure.Planned:
     async def steps() -> closure.Planned:
         sweep = fake.store([fake.entry("sweep.json", b"swept")])
         tree = fake.store([fake.entry("trees/0/a", b"program")])
-        sysroot = closure.Sysroot(HOST, (sweep,), of_host=True)
+        sysroot = closure.Sysroot(HOST, (sweep,), of_host=True, scope=scope)
         return await closure.plan(BUNDLER, sysroot, REQUEST, [tree], "Find it")
 
     return fake.run(steps())
@@ -62,25 +72,33 @@ def test_all_of_it_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unchanged_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = install(monkeypatch, Host(["old"]))
+    fake = on(monkeypatch, Host(["old"]))
     plan(fake)
-    assert fake.commands() == ["plan", "stat"]
-    assert fake.processes[1].cache_scope == ProcessCacheScope.PER_SESSION
+    assert fake.commands() == ["plan"] and fake.looks == ["old"]
     assert fake.processes[0].cache_scope == ProcessCacheScope.SUCCESSFUL
 
 
 def test_changed_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = install(monkeypatch, Host(["new", "new"]))
+    fake = on(monkeypatch, Host(["new", "new"]))
     assert plan(fake).steps["seen"] == "new"
-    assert fake.commands() == ["plan", "stat", "plan", "stat"]
-    assert fake.tree(fake.processes[2].input_digest)["outside.json"] == b"new"
+    assert fake.commands() == ["plan", "plan"] and fake.looks == ["old", "new"]
+    assert fake.tree(fake.processes[1].input_digest)["outside.json"] == b"new"
+
+
+def test_what_tells_of_this_machine_has_the_scope_of_its_sysroot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = on(monkeypatch, Host([], outside=False))
+    scope = ProcessCacheScope.PER_RESTART_SUCCESSFUL
+    plan(fake, scope)
+    assert [process.cache_scope for process in fake.processes] == [scope]
 
 
 def test_a_host_that_does_not_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = install(monkeypatch, Host([str(number) for number in range(99)]))
+    fake = on(monkeypatch, Host([str(number) for number in range(99)]))
     with pytest.raises(BundlerError, match="^MINIMG-E022 //a:image: .* 5 times"):
         plan(fake)
-    assert fake.commands() == ["plan", "stat"] * 5
+    assert fake.commands() == ["plan"] * 5
 
 
 def test_of_packages_nothing_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:

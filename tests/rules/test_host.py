@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 from pants.engine.process import ProcessCacheScope
-from pants.engine.rules import QueryRule
+from pants.engine.rules import QueryRule, collect_rules, rule
 from pants.testutil.rule_runner import RuleRunner
 
+from pants_plugin_minimg import engine
 from pants_plugin_minimg.register import target_types
 from pants_plugin_minimg.util_rules import host
 from pants_plugin_minimg.util_rules.host import HostAccess, UnusableSysroot, obstacle
-from tests.rules.fake_engine import BUNDLER, Tree, install
+from tests.rules.fake_engine import install
 from tests.rules.support import plugin_rules, set_options
 
 
@@ -60,12 +65,44 @@ def test_with_remote_execution() -> None:
     assert access.obstacle == "processes run on remote machines"
 
 
-def test_the_sweep_is_made_once_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    def command(argv: tuple[str, ...], inputs: Tree) -> Tree:
-        assert argv == ("sweep", "--out=sweep.json") and not inputs
-        return {"sweep.json": b"{}"}
+@pytest.mark.parametrize("writes", [True, False])
+def test_what_tells_of_this_machine_stays_on_it(writes: bool) -> None:
+    """Where a remote cache is written to, the engine must not write there what has that scope."""
+    cache = ("--remote-store-address=grpc://127.0.0.1:1", f"--remote-cache-write={writes}")
+    scope = host_access(*cache).scope
+    assert (scope == ProcessCacheScope.SUCCESSFUL) == (not writes)
 
-    fake = install(monkeypatch, command)
-    digest = fake.run(host.sweep(BUNDLER))
-    assert fake.tree(digest) == {"sweep.json": b"{}"}
-    assert fake.processes[0].cache_scope == ProcessCacheScope.PER_SESSION
+
+def test_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = install(monkeypatch, lambda argv, inputs: {})
+    assert fake.tree(fake.run(host.sweep())) == {"sweep.json": b"swept"}
+    assert fake.processes == []
+
+
+@dataclass(frozen=True)
+class Seen:
+    state: str
+
+
+@rule
+async def see(look: engine.Look) -> Seen:
+    return Seen((await engine.look(look)).state)
+
+
+def test_each_session_looks_again(tmp_path: Path) -> None:
+    rule_runner = RuleRunner(
+        rules=[*plugin_rules(), *collect_rules(), QueryRule(Seen, [engine.Look])]
+    )
+    set_options(rule_runner)
+    file = tmp_path / "file"
+    look = engine.Look(json.dumps({"version": 1, "paths": {str(file): None}, "listed": {}}))
+
+    def state() -> object:
+        seen = json.loads(rule_runner.request(Seen, [look]).state)
+        return seen["paths"][str(file)]
+
+    assert state() is None
+    file.touch()
+    assert state() is None  # of the same session
+    rule_runner.new_session("another")
+    assert state() is not None

@@ -58,8 +58,6 @@ class Sandbox:
 
     def __call__(self, argv: tuple[str, ...], inputs: Tree) -> Tree:
         out = argv[-1].partition("=")[2]
-        if argv[0] == "sweep":
-            return {out: b"{}"}
         if argv[0] == "scope":
             return {out: self._scope(argv[1].partition("=")[2], inputs)}
         if argv[0] == "rootfs":
@@ -113,8 +111,8 @@ def repository(fake: FakeEngine, *packages: Any, **values: Any) -> None:
 def test_without_a_sysroot_it_is_this_machine(fake: FakeEngine) -> None:
     sysroot = prepare(fake, wanted(None))
     assert (sysroot.request, sysroot.of_host) == ({"kind": "host"}, True)
-    assert [fake.tree(digest) for digest in sysroot.digests] == [{"sweep.json": b"{}"}]
-    assert fake.commands() == ["sweep"]
+    assert [fake.tree(digest) for digest in sysroot.digests] == [{"sweep.json": b"swept"}]
+    assert fake.commands() == []
 
 
 def test_this_machine_is_refused_before_it_is_looked_at(fake: FakeEngine) -> None:

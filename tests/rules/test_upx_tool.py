@@ -25,8 +25,6 @@ class Sandbox:
         self.request: dict[str, Any] = {}
 
     def __call__(self, argv: tuple[str, ...], inputs: Tree) -> Tree:
-        if argv[0] == "sweep":
-            return {"sweep.json": b"{}"}
         if argv[0] == "rootfs":
             return {"rootfs/0.tar": inputs["source"]}
         self.request = json.loads(inputs["request.json"])
@@ -78,7 +76,7 @@ def test_without_one_it_is_this_machines(
     fake = install(monkeypatch, sandbox)
     fake.programs["upx"] = "/opt/bin/upx"
     tool(fake, unset, HostAccess(None))
-    assert fake.commands() == ["sweep", "plan"]
+    assert fake.commands() == ["plan"]
     assert sandbox.request["executables"] == ["/opt/bin/upx"]
     assert sandbox.request["sysroot"] == {"kind": "host"}
 
