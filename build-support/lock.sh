@@ -18,12 +18,14 @@ destination() {
 }
 
 names=("$@")
-[[ ${#names[@]} -gt 0 ]] || names=(pants pex uv dev ruff mypy setuptools bundler)
+[[ ${#names[@]} -gt 0 ]] || names=(pants pex uv dev ruff mypy setuptools bundler buildgrid)
 for name in "${names[@]}"; do
-  # The bundler's lock serves every platform and every CPython from 3.9 on; the others serve 3.9.
-  scope=()
+  # The bundler's lock serves every platform and every CPython from 3.9 on; BuildGrid's serves the
+  # 3.11 of Debian 12, the others serve 3.9.
+  scope=() version=3.9
   [[ $name != bundler ]] || scope=(--universal)
-  UV_PYTHON_DOWNLOADS=never "${UV:-uv}" pip compile --quiet --python-version 3.9 ${scope[@]+"${scope[@]}"} \
+  [[ $name != buildgrid ]] || version=3.11
+  UV_PYTHON_DOWNLOADS=never "${UV:-uv}" pip compile --quiet --python-version "$version" ${scope[@]+"${scope[@]}"} \
     --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
     "$name.in" --output-file "$(destination "$name")"
   if grep -nE '://|--(index|extra-index|find-links)' "$(destination "$name")"; then

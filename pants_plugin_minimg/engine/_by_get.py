@@ -19,6 +19,7 @@ from pants.core.util_rules.environments import (
 from pants.core.util_rules.system_binaries import SEARCH_PATHS, BinaryPathRequest, BinaryPaths
 from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
+from pants.engine.environment import EnvironmentName
 from pants.engine.fs import (
     AddPrefix,
     CreateDigest,
@@ -79,8 +80,9 @@ async def execute_all(processes: Sequence[Process]) -> tuple[FallibleProcessResu
     return await MultiGet(Get(FallibleProcessResult, Process, process) for process in processes)
 
 
-async def build_pex(request: PexRequest) -> Pex:
-    return await Get(Pex, PexRequest, request)
+async def build_pex(request: PexRequest, environment: EnvironmentName) -> Pex:
+    """By pex as it runs in `environment`, whatever the caller's is."""
+    return await Get(Pex, {request: PexRequest, environment: EnvironmentName})
 
 
 async def create_digests(requests: Sequence[CreateDigest]) -> tuple[Digest, ...]:

@@ -32,6 +32,7 @@ from pants.core.util_rules.system_binaries import (
 from pants.engine.addresses import Address, UnparsedAddressInputs
 from pants.engine.download_file import download_file
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
+from pants.engine.environment import EnvironmentName
 from pants.engine.fs import (
     AddPrefix,
     CreateDigest,
@@ -108,8 +109,9 @@ async def execute_all(processes: Sequence[Process]) -> tuple[FallibleProcessResu
     return await concurrently(execute_process(process, **implicitly()) for process in processes)
 
 
-async def build_pex(request: PexRequest) -> Pex:
-    return await create_pex(request)
+async def build_pex(request: PexRequest, environment: EnvironmentName) -> Pex:
+    """By pex as it runs in `environment`, whatever the caller's is."""
+    return await create_pex(**implicitly({request: PexRequest, environment: EnvironmentName}))
 
 
 async def create_digests(requests: Sequence[CreateDigest]) -> tuple[Digest, ...]:

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from pants.backend.python.util_rules.interpreter_constraints import InterpreterConstraints
-from pants.backend.python.util_rules.pex import PexLayout, PexRequest
+from pants.backend.python.util_rules.pex import CompletePlatforms, PexLayout, PexRequest
 from pants.backend.python.util_rules.pex_environment import PythonExecutable
 from pants.backend.python.util_rules.pex_requirements import EntireLockfile, Lockfile
 from pants.engine.fs import CreateDigest, Digest, DigestEntries, FileContent, FileEntry
@@ -20,7 +20,7 @@ from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.subsystems.interpreter import VERSIONS
+from pants_plugin_minimg.subsystems.interpreter import VERSIONS, Interpreter
 
 _PACKAGE = "pants_plugin_minimg"
 _LOCK = Lockfile(
@@ -36,6 +36,7 @@ _BAD_INPUT = 2
 _PATIENCE = 1000
 #: Where the program is in each sandbox: a link, whatever the number of its files.
 _FOLDER, _TREE = ".minimg", "bundler"
+_PLATFORM = "minimg_platform.json"
 _DEPENDENCIES = ".deps"
 _NO_MODULES = (".dist-info", ".data")
 _START = f"""\
@@ -165,7 +166,16 @@ def _unusable() -> BundlerError:
     )
 
 
-async def set_up_bundler(python: PythonExecutable | None) -> Bundler:
+async def _elsewhere(python: Interpreter) -> CompletePlatforms:
+    """What pex resolves for; nothing where it runs on the very interpreter."""
+    if python.platform is None:
+        return CompletePlatforms()
+    file = FileContent(_PLATFORM, python.platform.encode())
+    (digest,) = await engine.create_digests((CreateDigest([file]),))
+    return CompletePlatforms([_PLATFORM], digest=digest)
+
+
+async def set_up_bundler(python: Interpreter | None) -> Bundler:
     """Built once for all images. No rule, so that an image can be refused before it is built.
 
     No virtual environment: what starts one names the user's home and search path, and would be in
@@ -173,19 +183,22 @@ async def set_up_bundler(python: PythonExecutable | None) -> Bundler:
     """
     if python is None:
         raise _unusable()
+    here = PythonExecutable(python.path, python.fingerprint) if not python.platform else None
     (modules,) = await engine.create_digests((CreateDigest(sources()),))
     pex = await engine.build_pex(
         PexRequest(
             output_filename="minimg_bundler.pex",
-            internal_only=True,
+            internal_only=python.platform is None,
             layout=PexLayout.LOOSE,
             requirements=EntireLockfile(_LOCK),
-            python=python,
+            python=here,
+            complete_platforms=await _elsewhere(python),
             # Given with the request: a user's own constraints say nothing about this tool.
             interpreter_constraints=InterpreterConstraints(),
             sources=modules,
             description="Building the sandbox program of minimal images",
-        )
+        ),
+        python.builder,
     )
     (entries,) = await engine.digest_entries_all([pex.digest])
     start = FileContent(f"{_TREE}/__main__.py", _START)
@@ -194,7 +207,7 @@ async def set_up_bundler(python: PythonExecutable | None) -> Bundler:
     return Bundler(python.path, compiled)
 
 
-def _compilation(python: PythonExecutable, tree: Digest) -> Process:
+def _compilation(python: Interpreter, tree: Digest) -> Process:
     """Byte code that is valid whatever the time stamps are: sandboxes keep none."""
     return Process(
         (

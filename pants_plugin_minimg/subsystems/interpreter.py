@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
+from importlib.resources import files
 
-from pants.backend.python.util_rules.pex_environment import PythonExecutable
 from pants.core.util_rules.system_binaries import BinaryPathRequest, BinaryPathTest
+from pants.engine.environment import EnvironmentName
+from pants.engine.process import Process, ProcessCacheScope
+from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 
@@ -29,27 +33,42 @@ _TEST = BinaryPathTest(
 )
 
 
-def own_interpreter(version: tuple[int, ...], executable: str) -> PythonExecutable | None:
-    """The interpreter that Pants itself runs on, if the sandbox program runs on it too.
+@dataclass(frozen=True)
+class Interpreter:
+    """`fingerprint` changes with its version.
+
+    `platform`: the wheels that it takes, in the JSON of pex's complete platforms, where it is not
+    on this machine. `builder`: the local environment, in which pex resolves them.
+    """
+
+    path: str
+    fingerprint: str
+    builder: EnvironmentName
+    platform: str | None = None
+
+
+def own_interpreter(version: tuple[int, ...], executable: str) -> tuple[str, str] | None:
+    """The interpreter that Pants itself runs on, if the sandbox program runs on it too: its path
+    and version.
 
     To look for one is a process in each run without pantsd. `executable` may be a link of a virtual
     environment: what it leads to is there for longer, and the same for all checkouts of a machine.
     """
     if not OLDEST <= version < TOO_NEW:
         return None
-    return PythonExecutable(os.path.realpath(executable), ".".join(map(str, version)))
+    return os.path.realpath(executable), ".".join(map(str, version))
 
 
 async def interpreter(
-    wanted: str | None, local: bool, search_path: engine.StandardSearchPath
-) -> PythonExecutable | None:
-    """None: there is none that will do. `wanted`: a name or a path; `local`: processes run here.
-
-    Its fingerprint changes with its version.
-    """
+    wanted: str | None,
+    local: bool,
+    search_path: engine.StandardSearchPath,
+    builder: EnvironmentName,
+) -> Interpreter | None:
+    """None: there is none that will do. `wanted`: a name or a path; `local`: processes run here."""
     own = own_interpreter(sys.version_info[:3], sys.executable) if local and not wanted else None
     if own is not None:
-        return own
+        return Interpreter(*own, builder)
     folder, name = os.path.split(wanted or "")
     for each in (name,) if wanted else _NAMES:
         found = await engine.find_program(
@@ -60,5 +79,22 @@ async def interpreter(
             )
         )
         if found.first_path is not None:
-            return PythonExecutable(found.first_path.path, found.first_path.fingerprint)
+            path = found.first_path
+            platform = None if local else await _platform(path.path)
+            return Interpreter(path.path, path.fingerprint, builder, platform)
     return None
+
+
+async def _platform(python: str) -> str:
+    program = files("pants_plugin_minimg.subsystems").joinpath("wheel_tags.py").read_text()
+    (result,) = await engine.execute_all(
+        [
+            Process(
+                (python, "-I", "-S", "-c", program),
+                description=f"Ask {python} for its wheels",
+                cache_scope=ProcessCacheScope.PER_RESTART_SUCCESSFUL,
+                level=LogLevel.DEBUG,
+            )
+        ]
+    )
+    return result.stdout.decode().strip()

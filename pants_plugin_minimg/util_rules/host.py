@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pants.backend.python.util_rules.pex_environment import PythonExecutable
+from pants.engine.environment import ChosenLocalEnvironmentName
 from pants.engine.fs import CreateDigest, Digest, FileContent
 from pants.engine.platform import Platform
 from pants.engine.process import ProcessCacheScope
@@ -13,7 +13,7 @@ from pants.option.global_options import GlobalOptions
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.subsystems.interpreter import interpreter
+from pants_plugin_minimg.subsystems.interpreter import Interpreter, interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 
 _LOCAL = "local_environment"
@@ -36,7 +36,7 @@ class HostAccess:
     local: bool = True
     architecture: str = "amd64"
     scope: ProcessCacheScope = ProcessCacheScope.SUCCESSFUL
-    python: PythonExecutable | None = None
+    python: Interpreter | None = None
 
     def check(self, address: str) -> None:
         """Raises UnusableSysroot MINIMG-E019 where the host cannot be the sysroot."""
@@ -82,6 +82,7 @@ async def find_host_access(
     platform: Platform,
     options: MinimgSubsystem,
     search_path: engine.StandardSearchPath,
+    local_environment: ChosenLocalEnvironmentName,
 ) -> HostAccess:
     alias = environment.val.alias if environment.val is not None else None
     remote = environments.remote_execution_used_globally(global_options)
@@ -91,7 +92,7 @@ async def find_host_access(
         local=local,
         architecture="arm64" if platform.value.endswith("arm64") else "amd64",
         scope=engine.local_scope(global_options.remote_cache_write),
-        python=await interpreter(options.python, local, search_path),
+        python=await interpreter(options.python, local, search_path, local_environment.val),
     )
 
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from pants.backend.python.util_rules.pex import Pex, PexRequest
-from pants.backend.python.util_rules.pex_environment import PythonExecutable
 from pants.core.util_rules.system_binaries import BinaryPath, BinaryPathRequest, BinaryPaths
 from pants.engine.addresses import UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars
+from pants.engine.environment import EnvironmentName
 from pants.engine.fs import (
     EMPTY_DIGEST,
     CreateDigest,
@@ -33,6 +33,7 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg.engine._downloads import Attempted
 from pants_plugin_minimg.engine._looks import Look, Looked
 from pants_plugin_minimg.subsystems.bundler import Bundler
+from pants_plugin_minimg.subsystems.interpreter import Interpreter
 from pants_plugin_minimg.util_rules import executables
 from pants_plugin_minimg.util_rules.host import HostAccess
 
@@ -42,7 +43,7 @@ Tree = Mapping[str, bytes]
 Command = Callable[[tuple[str, ...], Tree], Tree]
 
 BUNDLER = Bundler("/python", EMPTY_DIGEST)
-ACCESS = HostAccess(None, python=PythonExecutable(BUNDLER.python, "3.9.18"))
+ACCESS = HostAccess(None, python=Interpreter(BUNDLER.python, "3.9.18", EnvironmentName(None)))
 
 
 def arguments(process: Process) -> tuple[str, ...]:
@@ -238,7 +239,7 @@ class FakeEngine:
             self.looks.append(look.consulted)
         return Looked(self.machine(look.consulted))
 
-    async def build_pex(self, request: PexRequest) -> Pex:
+    async def build_pex(self, request: PexRequest, environment: EnvironmentName) -> Pex:
         return Pex(EMPTY_DIGEST, request.output_filename, request.python)
 
     async def find_program(self, request: BinaryPathRequest) -> BinaryPaths:
@@ -252,7 +253,8 @@ class FakeEngine:
         if process.argv[: len(BUNDLER.command)] != BUNDLER.command:
             # What makes the tool itself.
             return cast(
-                FallibleProcessResult, SimpleNamespace(exit_code=0, output_digest=EMPTY_DIGEST)
+                FallibleProcessResult,
+                SimpleNamespace(exit_code=0, stdout=b"printed\n", output_digest=EMPTY_DIGEST),
             )
         self.processes.append(process)
         inputs = self.tree(process.input_digest)

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from pants.backend.python.util_rules.pex_environment import PythonExecutable
+from pants.engine.environment import EnvironmentName
 from pants.engine.fs import (
     EMPTY_DIGEST,
     EMPTY_FILE_DIGEST,
@@ -24,9 +24,9 @@ from pants.engine.rules import QueryRule, collect_rules, rule
 from pants.testutil.rule_runner import RuleRunner
 
 import pants_plugin_minimg
-from pants_plugin_minimg.subsystems import bundler
+from pants_plugin_minimg.subsystems import bundler, wheel_tags
 from pants_plugin_minimg.subsystems.bundler import BundlerError, process, run_all
-from pants_plugin_minimg.subsystems.interpreter import own_interpreter
+from pants_plugin_minimg.subsystems.interpreter import Interpreter, own_interpreter
 from tests.rules.fake_engine import BUNDLER, Failed, Tree, install
 from tests.rules.support import plugin_rules, set_options
 
@@ -108,12 +108,12 @@ def test_processes_know_nothing_of_the_user() -> None:
 
 @dataclass(frozen=True)
 class Python:
-    executable: PythonExecutable | None
+    interpreter: Interpreter | None
 
 
 @rule
 async def set_up(python: Python) -> bundler.Bundler:
-    return await bundler.set_up_bundler(python.executable)
+    return await bundler.set_up_bundler(python.interpreter)
 
 
 def entry(path: str, executable: bool = False) -> FileEntry:
@@ -143,8 +143,10 @@ def test_of_a_pex_the_modules_are_taken_and_not_what_starts_it() -> None:
     )
 
 
-def test_it_runs_in_the_sandbox_of_its_own_modules_alone() -> None:
-    """Whatever constraints a user has, and without a word about the user."""
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_it_runs_in_the_sandbox_of_its_own_modules_alone(elsewhere: bool) -> None:
+    """Whatever constraints a user has, and without a word about the user. `elsewhere`: resolved
+    for what the interpreter says of itself, as for one that is not here."""
     rule_runner = RuleRunner(
         rules=[
             *plugin_rules(),
@@ -155,7 +157,10 @@ def test_it_runs_in_the_sandbox_of_its_own_modules_alone() -> None:
     )
     set_options(rule_runner, ["--python-interpreter-constraints=['CPython==2.7.*']"])
     own = own_interpreter(sys.version_info[:3], sys.executable)
-    tool = rule_runner.request(bundler.Bundler, [Python(own)])
+    assert own is not None
+    platform = wheel_tags.complete_platform() if elsewhere else None
+    python = Interpreter(*own, EnvironmentName(None), platform)
+    tool = rule_runner.request(bundler.Bundler, [Python(python)])
     step = process(tool, ("--help",), description="Ask for help", inputs=EMPTY_DIGEST)
     result = rule_runner.request(ProcessResult, [step])
     for command in (b"plan", b"layer", b"pack", b"image", b"tar", b"closure"):

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pants.backend.python.util_rules.pex_environment import PythonExecutable
+from pants.engine.environment import EnvironmentName
 from pants.engine.rules import QueryRule, collect_rules, rule
 from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import BundlerError, set_up_bundler
-from pants_plugin_minimg.subsystems.interpreter import interpreter, own_interpreter
+from pants_plugin_minimg.subsystems.interpreter import Interpreter, interpreter, own_interpreter
 from tests.rules.fake_engine import install
 from tests.rules.support import plugin_rules, set_options
+
+HERE = EnvironmentName(None)
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    python: PythonExecutable | None
+    python: Interpreter | None
 
 
 @rule
 async def find_it(wanted: Wanted, search_path: engine.StandardSearchPath) -> Found:
-    return Found(await interpreter(wanted.name, True, search_path))
+    return Found(await interpreter(wanted.name, True, search_path, HERE))
 
 
 def test_it_is_the_one_that_pants_runs_on_by_the_file_that_its_links_lead_to(
@@ -40,9 +42,7 @@ def test_it_is_the_one_that_pants_runs_on_by_the_file_that_its_links_lead_to(
     link = tmp_path / "python"
     link.symlink_to(sys.executable)
     found = own_interpreter((3, 9, 18), str(link))
-    assert found is not None
-    assert found.path == os.path.realpath(sys.executable)
-    assert found.fingerprint == "3.9.18"
+    assert found == (os.path.realpath(sys.executable), "3.9.18")
 
 
 @pytest.mark.parametrize("version", [(3, 9, 0), (3, 14, 2)])
@@ -57,11 +57,11 @@ def test_another_version_leaves_the_search_to_pants(version: tuple[int, ...]) ->
 
 def find(
     monkeypatch: pytest.MonkeyPatch, wanted: str | None, local: bool, **programs: str
-) -> PythonExecutable | None:
+) -> Interpreter | None:
     fake = install(monkeypatch, lambda argv, inputs: {})
     fake.programs = programs
     search_path = engine.StandardSearchPath(("/usr/bin",))
-    return fake.run(interpreter(wanted, local, search_path))
+    return fake.run(interpreter(wanted, local, search_path, HERE))
 
 
 def test_pants_own_needs_no_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +73,7 @@ def test_processes_elsewhere_do_not_see_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert find(monkeypatch, None, False) is None
     found = find(monkeypatch, None, False, **{"python3.12": "/opt/python3.12"})
     assert found is not None and found.path == "/opt/python3.12"
+    assert found.platform == "printed"
 
 
 @pytest.mark.parametrize("local", [True, False])

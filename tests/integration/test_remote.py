@@ -1,0 +1,211 @@
+"""One cache for several users, and steps that run on other machines' workers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import requirements
+from tests.integration import build_grid, images
+from tests.integration.build_grid import Server
+from tests.integration.pants_runs import Repository, Run, source_root
+
+#: At the same path for all users of a machine, and outside any home.
+PYTHON = "/usr/bin/python3"
+#: Steps that answer for the machine that they run on are nobody else's.
+OWN = ("Run what UPX packed", "Building the sandbox program")
+IMAGE = """
+local_environment(name="local")
+remote_environment(name="remote", platform="linux_x86_64", fallback_environment=None)
+minimal_docker_image(
+    name="image",
+    executables=["/usr/bin/hlint"],
+    sysroot="//sysroots:bookworm",
+    packages=["hlint"],
+    package_records=False,
+    environment={environment!r},
+)
+"""
+#: Nothing that a step could take from the worker's machine by mistake.
+DECOYS = ("/usr/bin/hlint", "/usr/bin/git", "/usr/bin/upx-ucl", "/var/lib/dpkg", "/usr/share/doc")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    requirements.debian_mirror("bookworm")
+    requirements.working([PYTHON, "-c", "import sys; sys.exit(sys.version_info < (3, 9))"])
+    with build_grid.running(tmp_path / "server") as started:
+        yield started
+
+
+def _digest(repository: Repository, path: str) -> str:
+    return images.read(repository.dist(path)).manifest_digest
+
+
+# -- A cache ---------------------------------------------------------------------------------------
+
+
+class Machine:
+    """A user with a home, a checkout and caches of its own; processes see another user id."""
+
+    def __init__(self, folder: Path, uid: int, server: Server) -> None:
+        requirements.working(["unshare", "--user", f"--map-user={uid}", "true"])
+        ignored = shutil.ignore_patterns("dist", ".pants.d", ".pids")
+        root = folder / f"checkout-of-{uid}"
+        shutil.copytree(source_root() / "examples", root, ignore=ignored)
+        home = folder / f"home-of-{uid}"
+        home.mkdir()
+        self.repository = Repository(
+            root,
+            prefix=("unshare", "--user", f"--map-user={uid}", f"--map-group={uid}"),
+            env={
+                "HOME": str(home),
+                # The launcher's own, which installs Pants.
+                "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"),
+                "USER": f"user{uid}",
+                "PANTS_NAMED_CACHES_DIR": str(home / "named"),
+            },
+            options=f"""
+            local_store_dir = "{home}/store"
+            remote_cache_read = true
+            remote_cache_write = true
+            remote_store_address = "{server.address}"
+            [minimg]
+            python = "{PYTHON}"
+            [minimg-upx]
+            sysroot = "//sysroots:upx"
+            """,
+        )
+
+    def package(self, *targets: str) -> Run:
+        return self.repository.pants("package", *targets).succeeded()
+
+
+def _done(run: Run) -> set[str]:
+    """Processes of the plugin that were started on this machine."""
+    ours = ('".minimg/bundler"', '"compileall"')
+    return {
+        line.split('description: "')[1].split('"')[0]
+        for line in run.stderr.splitlines()
+        if "spawned local process" in line and any(word in line for word in ours)
+    }
+
+
+def _from_cache(run: Run) -> set[str]:
+    return set(re.findall(r'remote cache hit for: "([^"]*)"', run.stderr))
+
+
+def test_users_share_what_one_of_them_built(server: Server, tmp_path: Path) -> None:
+    targets = ("//tools:hlint_image", "//fileserver:image")
+    artifacts = ("tools/hlint_image.tar", "fileserver/image.tar")
+    requirements.program("go")
+    first, second = Machine(tmp_path, 4321, server), Machine(tmp_path, 5432, server)
+    built = {each for each in _done(first.package(*targets)) if not each.startswith(OWN)}
+    assert {"Write layer 1 of 3 of tools:hlint_image", "Pack /usr/bin/hlint with UPX"} <= built
+    assert "Compile the sandbox program of minimal images" in built
+
+    taken = _from_cache(second.package(*targets))
+    assert built <= taken, sorted(built - taken)
+    for artifact in artifacts:
+        assert _digest(second.repository, artifact) == _digest(first.repository, artifact)
+
+
+def test_what_tells_of_a_machine_is_not_shared(server: Server, tmp_path: Path) -> None:
+    """The plan of its own programs holds time stamps and inodes; the layers hold bytes."""
+    machine = Machine(tmp_path, 4321, server)
+    machine.repository.write(
+        "host/BUILD", 'minimal_docker_image(name="image", executables=["/bin/true"])\n'
+    )
+    machine.package("//host:image")
+    again = Machine(tmp_path, 5432, server)
+    again.repository.write(
+        "host/BUILD", 'minimal_docker_image(name="image", executables=["/bin/true"])\n'
+    )
+    run = again.package("//host:image")
+    assert "Find what host:image consists of" in _done(run)
+    layers = {each for each in _from_cache(run) if each.startswith("Write layer")}
+    assert layers and "Write the image host/image.tar" in _from_cache(run)
+
+
+# -- Execution -------------------------------------------------------------------------------------
+
+
+def _repository(folder: Path, server: Server, environment: str) -> Repository:
+    root = folder / environment
+    shutil.copytree(source_root() / "examples/sysroots", root / "sysroots")
+    repository = Repository(
+        root,
+        options=f"""
+        local_store_dir = "{folder}/store-{environment}"
+        remote_execution = true
+        remote_execution_address = "{server.address}"
+        remote_store_address = "{server.address}"
+        [stats]
+        log = true
+        [minimg]
+        python = "{PYTHON}"
+        [environments-preview.names]
+        local = "//:local"
+        remote = "//:remote"
+        """,
+    )
+    repository.write("BUILD", IMAGE.format(environment=environment))
+    return repository
+
+
+def _counted(run: Run, name: str) -> int:
+    found = re.search(rf"^  {name}: (\d+)$", run.stderr, flags=re.MULTILINE)
+    assert found is not None, name
+    return int(found[1])
+
+
+def _decoys() -> list[str]:
+    """bubblewrap with an empty place wherever one of DECOYS is."""
+    out = [requirements.working(["bwrap", "--dev-bind", "/", "/", "true"])]
+    out += ["--dev-bind", "/", "/"]
+    for path in map(Path, DECOYS):
+        if path.is_dir():
+            out += ["--tmpfs", str(path)]
+        elif path.exists():
+            out += ["--ro-bind", "/dev/null", str(path)]
+    return out
+
+
+def test_every_step_runs_on_a_worker(server: Server, tmp_path: Path) -> None:
+    workers = [server.add_worker(_decoys()) for _ in range(2)]
+    remote = _repository(tmp_path, server, "remote")
+    run = remote.pants("package", "//:image").succeeded()
+    assert _counted(run, "remote_execution_requests") == _counted(run, "remote_execution_success")
+    assert _done(run) == set()
+    commands = [line for worker in workers for line in worker.commands()]
+    steps = {line.split(".minimg/bundler ")[1].split()[0] for line in commands if ".minimg" in line}
+    assert steps == {"scope", "unpack", "plan", "layer", "sbom", "image"}
+    assert all(worker.commands() for worker in workers)
+
+    here = _repository(tmp_path, server, "local")
+    here.pants("package", "//:image").succeeded()
+    assert _digest(remote, "image.tar") == _digest(here, "image.tar")
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_step(server: Server, tmp_path: Path) -> None:
+    doomed = server.add_worker()
+    repository = _repository(tmp_path, server, "remote")
+    found: list[Run] = []
+    build = threading.Thread(
+        target=lambda: found.append(repository.pants("package", "//:image")), daemon=True
+    )
+    build.start()
+    while build.is_alive() and not any(" unpack " in line for line in doomed.commands()):
+        time.sleep(0.02)
+    doomed.kill()
+    server.add_worker()
+    build.join()
+    found[0].succeeded()
+    assert images.read(repository.dist("image.tar")).manifest_digest
