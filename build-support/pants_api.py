@@ -15,6 +15,7 @@ What the table holds is derived from the plugin's own imports, so write it anew 
   class: the constructor's) with every type written out in full, its ancestors in Pants, and those
   members that the plugin uses (`open`: it has others, of an ancestor outside Pants);
 - `names`: where a name is defined that the plugin imports from another module than that;
+- `runs`, of a rule: it runs processes, so that it matters in which environment it is called;
 - `ambient`: the types, among the parameters of those rules, that Pants itself finds for any rule
   (subsystems, the environment, whatever rules make of these): a caller need not give them.
 
@@ -45,6 +46,12 @@ GIVEN = (
     "pants.engine.environment.EnvironmentName",
     "pants.engine.console.Console",
     "pants.engine.fs.Workspace",
+)
+# Whoever comes to call it has use for an environment.
+RUN_A_PROCESS = (
+    "pants.engine.intrinsics.execute_process",
+    # Given a process by `implicitly`.
+    "pants.engine.process.fallible_to_exec_result_or_raise",
 )
 SUBSYSTEM = "pants.option.subsystem.Subsystem"
 
@@ -228,6 +235,8 @@ def entry(tree: Tree, definition: Definition, used: Uses) -> dict[str, Any]:
     if definition.kind == "value":
         return {**result, "type": definition.value_type()}
     result["signature"] = definition.signature()
+    if definition.is_rule and tree.awaits(definition, RUN_A_PROCESS):
+        result["runs"] = True
     if definition.is_class:
         result["ancestors"] = sorted(tree.ancestors(definition))
         if definition.outside_bases():

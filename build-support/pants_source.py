@@ -123,6 +123,23 @@ class Tree:
         outer = self.definition(place)
         return outer.inner(name) if outer is not None and outer.is_class else None
 
+    def awaits(self, definition: Definition, wanted: Iterable[str]) -> bool:
+        """Whether its body calls a function of these full names, or calls what does."""
+        seen, left = set(), [definition]
+        while left:
+            each = left.pop()
+            if each.full_name in wanted:
+                return True
+            if each.full_name in seen or not each.is_function:
+                continue
+            seen.add(each.full_name)
+            for node in ast.walk(each.node):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                    called = self.resolve(each.module.name, node.func.id)
+                    if called is not None:
+                        left.append(called)
+        return False
+
     def ancestors(self, definition: Definition) -> set[str]:
         found: set[str] = set()
         for base in definition.bases():

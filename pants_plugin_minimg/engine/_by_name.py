@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pants.backend.python.util_rules.pex import (
-    Pex,
-    PexRequest,
-    create_pex,
-)
+from pants.backend.python.util_rules.pex import Pex, PexRequest, create_pex
 from pants.core.environments.subsystems import EnvironmentsSubsystem
 from pants.core.environments.target_types import EnvironmentField, EnvironmentTarget
 from pants.core.goals.package import (

@@ -16,6 +16,8 @@ from typing import Optional
 from tests.engine.inference import Function, Scope, Types, pants_imports
 from tests.engine.pants_table import RULES, Signature, Table, element
 
+_ENVIRONMENT = "pants.engine.environment.EnvironmentName"
+
 
 def check_imports(source: str, table: Table, seam: str = "") -> list[str]:
     """`seam` is the source of what the module imports as `engine`."""
@@ -256,6 +258,8 @@ class _Checker(Types):
             if parameter.type not in known:
                 self.report(call, f"nothing gives {name} its {parameter.name}: {parameter.type}")
         for type_ in types:
+            if type_ == _ENVIRONMENT and self.table.runs_processes(name):
+                continue
             if not self.table.made_of(type_, types).intersection(p.type for p in left):
                 self.report(call, f"{name} has no use for a {type_} in {self.table.version}")
 

@@ -107,6 +107,9 @@ class Table:
     def kind(self, full_name: str) -> str:
         return str(self.definitions.get(full_name, {}).get("kind", ""))
 
+    def runs_processes(self, full_name: str) -> bool:
+        return bool(self.definitions[full_name].get("runs", False))
+
     def signature(self, full_name: str) -> Signature:
         return signature(self.definitions[full_name]["signature"])
 

@@ -64,10 +64,12 @@ class Error(Exception):
     "engine/rules.py": "from pants.engine.internals.selectors import *\ndef implicitly(*a): ...\n",
     "engine/internals/selectors.py": "def _c(*a): ...\nconcurrently = _c\n",
     "engine/environment.py": "class EnvironmentName: ...\n",
+    "engine/intrinsics.py": "async def execute_process(process): ...\n",
     "core/steps.py": """
 from pants.engine import fs
 from pants.engine.environment import EnvironmentName
 from pants.engine.fs import Digest
+from pants.engine.intrinsics import execute_process
 from pants.engine.rules import rule
 from pants.option.subsystem import Subsystem
 
@@ -84,7 +86,11 @@ class Lonely: ...
 async def read(inputs: Inputs, options: Options) -> Raw: ...
 
 @rule(desc="x")
-async def find(raw: Raw, paths: fs.Paths, name: EnvironmentName) -> Found: ...
+async def find(raw: Raw, paths: fs.Paths, name: EnvironmentName) -> Found:
+    return await through(raw)
+
+async def through(raw: Raw) -> Found:
+    return await execute_process(raw)
 
 @rule
 async def paths(options: Options.EnvironmentAware) -> fs.Paths: ...
@@ -206,6 +212,11 @@ def test_the_rules_on_the_way_from_a_given_type(release: dict[str, Any]) -> None
     """From Inputs to find's Raw, by `read`: not by a test's rule, nor from what nobody gives."""
     rules = {n for n, d in release["definitions"].items() if d["kind"] == "rule"}
     assert rules == {"pants.core.steps.find", "pants.core.steps.read"}
+
+
+def test_which_rules_run_processes(release: dict[str, Any]) -> None:
+    runs = {name for name, each in release["definitions"].items() if each.get("runs")}
+    assert runs == {"pants.core.steps.find"}
 
 
 def test_what_pants_itself_gives(release: dict[str, Any]) -> None:

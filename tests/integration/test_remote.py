@@ -19,8 +19,8 @@ from tests.integration.pants_runs import Repository, Run, source_root
 
 #: At the same path for all users of a machine, and outside any home.
 PYTHON = "/usr/bin/python3"
-#: Steps that answer for the machine that they run on are nobody else's.
-OWN = ("Run what UPX packed", "Building the sandbox program")
+#: Steps that tell of the machine that they run on are nobody else's.
+OWN = ("Run what UPX packed", "Find what fileserver:image consists of")
 IMAGE = """
 local_environment(name="local")
 remote_environment(name="remote", platform="linux_x86_64", fallback_environment=None)
@@ -109,6 +109,7 @@ def test_users_share_what_one_of_them_built(server: Server, tmp_path: Path) -> N
     first, second = Machine(tmp_path, 4321, server), Machine(tmp_path, 5432, server)
     built = {each for each in _done(first.package(*targets)) if not each.startswith(OWN)}
     assert {"Write layer 1 of 3 of tools:hlint_image", "Pack /usr/bin/hlint with UPX"} <= built
+    assert "Write layer 1 of 1 of fileserver:image" in built
     assert "Compile the sandbox program of minimal images" in built
 
     taken = _from_cache(second.package(*targets))
