@@ -30,6 +30,7 @@ _COMMANDS = {
     "packtrial": "cli_packtrial",
     "html": "cli_html",
     **dict.fromkeys(("why", "diff"), "cli_why"),
+    "at-revision": "cli_revision",
 }
 
 

@@ -22,7 +22,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Exit status: 0 the same, 1 different, 2 bad input.",
     )
     diff.add_argument("--format", choices=("text", "json", "markdown"), default="text")
-    diff.add_argument("old", help="a tar or OCI layout of ours")
+    diff.add_argument("--title", default="", help="what is compared, for the head")
+    diff.add_argument("--old-plan", help="plan.json of the old image, for the reasons")
+    diff.add_argument("--new-plan", help="plan.json of the new image, for the reasons")
+    diff.add_argument("old", nargs="?", help="a tar or OCI layout of ours; none: all is new")
     diff.add_argument("new", help="a tar or OCI layout of ours")
     diff.set_defaults(run=run_diff)
 
@@ -44,20 +47,21 @@ def run_why(options: argparse.Namespace) -> None:
 
 
 def run_diff(options: argparse.Namespace) -> int:
-    from pants_plugin_minimg.bundler import compare
+    from pants_plugin_minimg.bundler import compare, compare_report
 
     with tempfile.TemporaryDirectory() as scratch:
-        images = []
-        for name in ("old", "new"):
-            folder = os.path.join(scratch, name)
+        sides: list[list[compare.Image]] = []
+        for path, plan in ((options.old, options.old_plan), (options.new, options.new_plan)):
+            folder = os.path.join(scratch, str(len(sides)))
             os.mkdir(folder)
-            images.append(compare.load(getattr(options, name), folder))
-        old, new = images
+            images = [] if path is None else compare.load(path, folder)
+            # A plan is of one image, and an index has several.
+            sides.append([images[0].explained(plan)] if plan and len(images) == 1 else images)
+        found = compare.pairs(options.title, *sides)
+    for number, compared in enumerate(found):
         if options.format == "json":
-            print(jsonfile.readable(compare.to_json(old, new)).decode(), end="")
-        else:
-            render = compare.lines if options.format == "text" else compare.markdown
-            for line in render(old, new):
-                print(line)
-    same = not compare.changes(old, new) and not compare.config_changes(old, new)
-    return 0 if same else 1
+            print(jsonfile.readable(compare_report.to_json(compared)).decode(), end="")
+            continue
+        render = compare_report.lines if options.format == "text" else compare_report.markdown
+        print(*([""] if number else []), *render(compared), sep="\n")
+    return 0 if all(compared.same for compared in found) else 1

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import Problems
 from pants_plugin_minimg.bundler.plan import Entry
-from pants_plugin_minimg.bundler.sizes import shown
 from pants_plugin_minimg.bundler.text import text
 from pants_plugin_minimg.bundler.verification import documents, tree
 
@@ -18,52 +18,114 @@ _LIMIT = 64 << 30
 
 @dataclass(frozen=True)
 class Image:
-    """An image of ours as it is in its tar or layout. Sizes in bytes."""
+    """An image of ours as it is in its tar or layout. Sizes in bytes.
+
+    `platform` is `linux/amd64`; `reasons` are a plan's, of the paths that it gives some.
+    """
 
     digest: str
+    platform: str
     config: Mapping[str, Any]
     entries: Mapping[bytes, Entry]
     wire: int
+    reasons: Mapping[bytes, Sequence[str]] = field(default_factory=dict)
 
     @property
     def disk(self) -> int:
         return sum(entry.size for entry in self.entries.values())
 
+    def explained(self, plan: str) -> Image:
+        """With the reasons of the plan.json that it was made of. Raises MinimgError MINIMG-E001."""
+        raw = jsonfile.load(plan)
+        with jsonfile.reading(plan):
+            entries = [Entry.from_json(entry) for entry in raw["entries"]]
+        return replace(self, reasons={entry.path: entry.reasons for entry in entries})
+
+
+#: What there was before an image that is new.
+NOTHING = Image("", "", {}, {}, 0)
+
 
 @dataclass(frozen=True)
 class Change:
-    """`kind` is added, removed, changed or moved (only mode, owner or target); `grown` in bytes."""
+    """`kind` is added, removed, changed or moved (only mode, owner or target); `grown` in bytes.
+
+    `reasons` say why the path is, or was, in the image.
+    """
 
     path: bytes
     kind: str
     grown: int
     detail: str = ""
+    reasons: tuple[str, ...] = ()
 
 
-def load(path: str, scratch: str) -> Image:
-    """Raises MinimgError MINIMG-E001, and Problems for what is no whole image of ours."""
+@dataclass(frozen=True)
+class Comparison:
+    """`old` or `new` is NOTHING where the other side alone has such an image.
+
+    `title` says what is compared; it may be empty.
+    """
+
+    title: str
+    old: Image
+    new: Image
+
+    @property
+    def same(self) -> bool:
+        return self.old.digest == self.new.digest or not (
+            changes(self.old, self.new) or config_changes(self.old, self.new)
+        )
+
+
+def load(path: str, scratch: str) -> list[Image]:
+    """An image, or those of an index of platforms.
+
+    Raises MinimgError MINIMG-E001, and Problems for what is no whole image of ours.
+    """
     archive = documents.opened(path, scratch)
-    found, problems = documents.read_one(archive)
+    found, problems = documents.read(archive)
     problems = [*archive.problems, *problems]
     if found is None or problems:
         raise Problems(problems)
-    made, problems = tree.read(found.layers, found.created, _LIMIT, scratch)
-    if problems:
-        raise Problems(problems)
-    wire = sum(layer.blob.seek(0, 2) for layer in found.layers)
-    return Image(found.manifest, found.config, made.entries(), wire)
+    images = []
+    for number, image in enumerate(found.images):
+        folder = os.path.join(scratch, str(number))
+        os.mkdir(folder)
+        made, problems = tree.read(image.layers, image.created, _LIMIT, folder)
+        if problems:
+            raise Problems(problems)
+        wire = sum(layer.blob.seek(0, 2) for layer in image.layers)
+        platform = "/".join(image.platform.values())
+        images.append(Image(image.manifest, platform, image.config, made.entries(), wire))
+    return images
+
+
+def pairs(title: str, old: Sequence[Image], new: Sequence[Image]) -> list[Comparison]:
+    """Each image with that of its platform; two that are alone with each other whatever theirs."""
+    if len(old) == len(new) == 1:
+        return [Comparison(title, old[0], new[0])]
+    before = {image.platform: image for image in old}
+    after = {image.platform: image for image in new}
+    titles = {name: f"{title} for {name}" if title else name for name in {**before, **after}}
+    if len(titles) == 1:
+        titles = dict.fromkeys(titles, title)
+    return [
+        Comparison(titles[name], before.get(name, NOTHING), after.get(name, NOTHING))
+        for name in {**after, **before}
+    ]
 
 
 def changes(old: Image, new: Image) -> list[Change]:
     """The largest first."""
     found = [
         *(
-            Change(path, "added", e.size)
+            Change(path, "added", e.size, reasons=_reasons(new, path))
             for path, e in new.entries.items()
             if path not in old.entries
         ),
         *(
-            Change(path, "removed", -e.size)
+            Change(path, "removed", -e.size, reasons=_reasons(old, path))
             for path, e in old.entries.items()
             if path not in new.entries
         ),
@@ -73,11 +135,16 @@ def changes(old: Image, new: Image) -> list[Change]:
         if before is None:
             continue
         detail = _detail(before, entry)
+        reasons = _reasons(new, path)
         if (before.kind, before.content) != (entry.kind, entry.content):
-            found.append(Change(path, "changed", entry.size - before.size, detail))
+            found.append(Change(path, "changed", entry.size - before.size, detail, reasons))
         elif detail:
-            found.append(Change(path, "moved", 0, detail))
+            found.append(Change(path, "moved", 0, detail, reasons))
     return sorted(found, key=lambda change: (-abs(change.grown), change.path))
+
+
+def _reasons(image: Image, path: bytes) -> tuple[str, ...]:
+    return tuple(image.reasons.get(path, ()))
 
 
 def _detail(before: Entry, after: Entry) -> str:
@@ -115,60 +182,3 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
         **{f"Env {name}": value for name, value in env.items()},
         **{f"Label {name}": value for name, value in labels.items()},
     }
-
-
-def to_json(old: Image, new: Image) -> dict[str, Any]:
-    return {
-        "version": 1,
-        "old": {"digest": old.digest, "size_on_disk": old.disk, "size_of_layers": old.wire},
-        "new": {"digest": new.digest, "size_on_disk": new.disk, "size_of_layers": new.wire},
-        "paths": [
-            {"path": text(c.path), "kind": c.kind, "grown": c.grown, "detail": c.detail}
-            for c in changes(old, new)
-        ],
-        "config": [
-            {"name": name, "old": before, "new": after}
-            for name, before, after in config_changes(old, new)
-        ],
-    }
-
-
-_MARKS = {"added": "+", "removed": "-", "changed": "~", "moved": "~"}
-
-
-def lines(old: Image, new: Image) -> Iterator[str]:
-    """As text for a terminal."""
-    yield f"old {old.digest}"
-    yield f"new {new.digest}"
-    yield f"on disk {_grown(old.disk, new.disk)}, layers {_grown(old.wire, new.wire)}"
-    for change in changes(old, new):
-        detail = f"  ({change.detail})" if change.detail else ""
-        yield f"{_MARKS[change.kind]} {_signed(change.grown):>9}  {text(change.path)}{detail}"
-    for name, before, after in config_changes(old, new):
-        yield f"~ {name}: {json.dumps(before)} to {json.dumps(after)}"
-
-
-def markdown(old: Image, new: Image) -> Iterator[str]:
-    """For a pull request."""
-    yield f"**On disk** {_grown(old.disk, new.disk)}, **layers** {_grown(old.wire, new.wire)}"
-    found = changes(old, new)
-    if found:
-        yield from ("", "| | bytes | path | |", "|---|---:|---|---|")
-        for change in found:
-            path = text(change.path).replace("|", "\\|")
-            yield f"| {change.kind} | {_signed(change.grown)} | `{path}` | {change.detail} |"
-    config = config_changes(old, new)
-    if config:
-        yield from ("", "| config | old | new |", "|---|---|---|")
-        for name, before, after in config:
-            yield f"| {name} | `{json.dumps(before)}` | `{json.dumps(after)}` |"
-    if not found and not config:
-        yield "The same files and the same config."
-
-
-def _grown(old: int, new: int) -> str:
-    return f"{shown(old)} to {shown(new)} ({_signed(new - old)})"
-
-
-def _signed(count: int) -> str:
-    return f"+{shown(count)}" if count > 0 else f"-{shown(-count)}" if count < 0 else "0 B"

@@ -53,7 +53,9 @@ CODES = {
     "MINIMG-E043": "a PEX has nothing to start, or nothing to run it",
     "MINIMG-E044": "a PEX does not fit the sysroot's Python",
     "MINIMG-E045": "a sysroot's Python does not run here, to make byte code",
-    "MINIMG-E047": "no Python that the sandbox program runs on",
+    "MINIMG-E046": "a revision cannot be checked out",
+    "MINIMG-E047": "an image was not built at a revision",
+    "MINIMG-E049": "no Python that the sandbox program runs on",
 }
 
 

@@ -157,7 +157,7 @@ def _unusable() -> BundlerError:
     return BundlerError(
         str(
             MinimgError(
-                "MINIMG-E047",
+                "MINIMG-E049",
                 "[minimg].python",
                 f"there is no Python here that the sandbox program runs on: {VERSIONS}",
                 "Install one where the image is built, or name another.",
@@ -179,7 +179,7 @@ async def set_up_bundler(python: Interpreter | None) -> Bundler:
     """Built once for all images. No rule, so that an image can be refused before it is built.
 
     No virtual environment: what starts one names the user's home and search path, and would be in
-    the key of each step. Raises BundlerError MINIMG-E047 where `python` is None.
+    the key of each step. Raises BundlerError MINIMG-E049 where `python` is None.
     """
     if python is None:
         raise _unusable()

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as commands
-from tests.bundler.images import directory, file, hello_program, image, link, put, with_parents
+from tests.bundler.images import (
+    NAMES,
+    directory,
+    file,
+    hello_program,
+    image,
+    link,
+    put,
+    with_parents,
+)
+from tests.bundler.test_imageindex import AMD, ARM, ARMHF, index
+from tests.bundler.test_imageindex import made as platform_image
 
 
 def made(tmp: Path, changed: bool) -> Path:
@@ -95,3 +106,75 @@ def test_a_layout_is_an_image_too(
     (layout / "index.json").unlink()
     assert commands.main(["diff", str(layout), both[0]]) == 2
     assert "the layout does not hold index.json" in capsys.readouterr().err
+
+
+def test_reasons_come_from_the_plans(
+    both: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--title=//a:b since `main`"]
+    for side, path in (("old", "/etc/old|name"), ("new", "/etc/text")):
+        plan = tmp_path / side / "plan.json"
+        raw = json.loads(plan.read_bytes())
+        (entry,) = [each for each in raw["entries"] if each["path"] == path]
+        entry["reasons"] = [f"a {side} | reason", "another"]
+        plan.write_text(json.dumps(raw))
+        options.append(f"--{side}-plan={plan}")
+    assert commands.main(["diff", *options, *both]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "//a:b since `main`"
+    assert "~  +2.00 kB  /etc/text: a new | reason (and 1 more)" in lines
+    assert "-      -4 B  /etc/old|name: a old | reason (and 1 more)" in lines
+    assert "+      +4 B  /etc/new" in lines
+    assert commands.main(["diff", "--format=markdown", *options, *both]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("### //a:b since `main`\n\n**On disk** ")
+    assert "| removed | -4 B | `/etc/old\\|name` |  | a old \\| reason (and 1 more) |" in out
+    assert commands.main(["diff", "--format=json", *options, *both]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["title"] == "//a:b since `main`"
+    reasons = {item["path"]: item["reasons"] for item in found["paths"] if item["reasons"]}
+    assert reasons == {
+        "/etc/text": ["a new | reason", "another"],
+        "/etc/old|name": ["a old | reason", "another"],
+    }
+
+
+def test_an_image_that_is_new(both: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["diff", both[1]]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "old none: all of it is new"
+    assert {line[0] for line in lines[3:] if "  /" in line} == {"+"}
+    assert '~ Env A: null to "2"' in lines
+    assert commands.main(["diff", "--format=json", both[1]]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["old"] is None and found["new"]["platform"] == "linux/amd64"
+    assert {item["kind"] for item in found["paths"]} == {"added"}
+    assert commands.main(["diff", "--format=markdown", both[1]]) == 1
+    assert capsys.readouterr().out.startswith("All of it is new.\n")
+
+
+def test_images_of_an_index_by_their_platforms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tars = {}
+    for name, platforms in (("old", [ARMHF, AMD]), ("new", [AMD, ARM])):
+        parts = [platform_image(tmp_path / name, each, monkeypatch) for each in platforms]
+        tars[name] = str(index(tmp_path / name, parts, NAMES)[0])
+    assert commands.main(["diff", "--title=x", tars["old"], tars["new"]]) == 1
+    blocks = [block.splitlines() for block in capsys.readouterr().out.split("\n\n")]
+    assert [block[0] for block in blocks] == [
+        "x for linux/amd64", "x for linux/arm64", "x for linux/arm/v7"
+    ]  # fmt: skip
+    assert [block[1][:8] == "old none" for block in blocks] == [False, True, False]
+    assert [block[2][:8] == "new none" for block in blocks] == [False, False, True]
+    assert len(blocks[0]) == 4  # the same
+    assert commands.main(["diff", tars["new"], tars["new"]]) == 0
+    # One image, and an index that has its platform too.
+    alone = str(tmp_path / "new/amd64/image.tar")
+    capsys.readouterr()
+    assert commands.main(["diff", "--format=json", tars["new"], alone]) == 1
+    decoder, text = json.JSONDecoder(), capsys.readouterr().out
+    first, end = decoder.raw_decode(text)
+    second, _ = decoder.raw_decode(text[end:].lstrip())
+    assert first["paths"] == [] and first["title"] == "linux/amd64"
+    assert second["new"] is None and second["old"]["platform"] == "linux/arm64"

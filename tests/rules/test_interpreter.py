@@ -108,5 +108,5 @@ def test_the_look_up_starts_it_and_reads_its_version(
 
 def test_nothing_to_run_it_on_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(monkeypatch, lambda argv, inputs: {})
-    with pytest.raises(BundlerError, match="^MINIMG-E047 .*3.9 up to, not including, 3.15"):
+    with pytest.raises(BundlerError, match="^MINIMG-E049 .*3.9 up to, not including, 3.15"):
         fake.run(set_up_bundler(None))

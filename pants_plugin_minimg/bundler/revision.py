@@ -1,0 +1,119 @@
+"""Runs a command in a checkout of another revision: of a work tree of git, which it leaves alone.
+
+The checkout is a worktree of its own (git-worktree(1)), and goes with the command, however that
+ends. A clone would not do: of a shallow one it would lack what another branch reaches.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any, NoReturn
+
+from pants_plugin_minimg.bundler.errors import MinimgError
+
+#: In seconds: for a command that was told to stop, before it is killed.
+_PATIENCE = 20
+
+
+class Repository:
+    """The work tree of git that the folder `path` lies in. `variables` are for git and the command.
+
+    Raises MinimgError MINIMG-E046 where there is none, or no git.
+    """
+
+    def __init__(self, path: str, variables: Mapping[str, str]) -> None:
+        self._path, self.variables = path, dict(variables)
+        # In a hook of git they name the repository and the index of that.
+        for name in self._git("rev-parse", "--local-env-vars").split():
+            self.variables.pop(name, None)
+        self._top = self._git("rev-parse", "--show-toplevel")
+        self._below = self._git("rev-parse", "--show-prefix")
+
+    def commit(self, revision: str) -> str:
+        """Raises MinimgError MINIMG-E046."""
+        try:
+            return self._git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+        except MinimgError as error:
+            raise MinimgError(
+                "MINIMG-E046",
+                revision,
+                f"it is no revision of {self._top}: {error.problem}",
+                "A shallow clone has only some: `git fetch` it.",
+            ) from None
+
+    @contextmanager
+    def checked_out(self, commit: str, folder: str) -> Iterator[str]:
+        """Where the repository's `path` is in a checkout below `folder`, which must not be there.
+
+        Raises MinimgError MINIMG-E046.
+        """
+        made = os.path.abspath(folder)
+        try:
+            # No hook of the user: it is for the user's own checkouts.
+            self._git("-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach",
+                      made, commit)  # fmt: skip
+            place = os.path.join(made, self._below)
+            if not os.path.isdir(place):
+                raise MinimgError("MINIMG-E046", commit, f"it has no folder {self._below}")
+            yield place
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+            # Its folder is gone, so that git forgets this one.
+            self._forget(made)
+
+    def _forget(self, folder: str) -> None:
+        try:
+            self._git("worktree", "remove", "--force", folder)
+        except MinimgError:
+            pass  # it was never made
+
+    def _git(self, *arguments: str) -> str:
+        try:
+            done = subprocess.run(
+                ["git", "-C", self._path, *arguments],
+                env=self.variables,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+        except OSError as error:
+            raise MinimgError(
+                "MINIMG-E046", "git", f"it cannot be run: {error.strerror}", "Install it."
+            ) from None
+        if done.returncode:
+            said = " ".join(done.stderr.decode("utf-8", "backslashreplace").split())
+            raise MinimgError("MINIMG-E046", self._path, said.rstrip(".") or "git refuses it")
+        return os.fsdecode(done.stdout).rstrip("\n")
+
+
+def run(command: Sequence[str], cwd: str, variables: Mapping[str, str], out: IO[Any]) -> int:
+    """The exit status. An interrupt, and SIGTERM, reach the command before they are raised here.
+
+    Raises OSError, KeyboardInterrupt.
+    """
+
+    def stop(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=dict(variables), stdin=subprocess.DEVNULL, stdout=out
+        )
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
