@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 
 from pants_plugin_minimg.bundler import jsonfile
 
@@ -18,6 +19,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     at.add_argument("--revision", required=True, help="as git takes it, such as main")
     at.add_argument("--checkout", required=True, help="made, and removed")
     at.add_argument("--variables", help="JSON: the names of the variables that the command has")
+    at.add_argument("--take", help="a folder that the command makes where it runs, to keep")
+    at.add_argument("--taken", help="becomes that folder, if the command made it")
     at.add_argument("--out", required=True, help="what the command writes to standard output")
     at.add_argument("words", nargs="+", help="the command, after `--`")
     at.set_defaults(run=run)
@@ -38,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
         with repository.checked_out(commit, options.checkout) as folder:
             with open(options.out, "wb") as out:
                 status = revision.run(options.words, folder, repository.variables, out)
+            if options.take and os.path.isdir(os.path.join(folder, options.take)):
+                shutil.move(os.path.join(folder, options.take), options.taken)
     except KeyboardInterrupt:
         return 130
     if status:

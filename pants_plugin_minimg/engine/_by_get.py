@@ -30,8 +30,14 @@ from pants.engine.fs import (
     MergeDigests,
     PathGlobs,
 )
-from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
-from pants.engine.rules import Get, MultiGet, _uncacheable_rule, collect_rules, rule
+from pants.engine.process import (
+    FallibleProcessResult,
+    InteractiveProcess,
+    InteractiveProcessResult,
+    Process,
+    ProcessCacheScope,
+)
+from pants.engine.rules import Effect, Get, MultiGet, _uncacheable_rule, collect_rules, rule
 from pants.engine.target import (
     FieldSetsPerTarget,
     FieldSetsPerTargetRequest,
@@ -72,6 +78,7 @@ __all__ = [
     "package_field_sets",
     "resolve_all",
     "rules",
+    "run_interactively",
     "test_result",
 ]
 
@@ -155,6 +162,14 @@ async def hydrate_all(requests: Sequence[HydrateSourcesRequest]) -> tuple[Hydrat
     return await MultiGet(
         Get(HydratedSources, HydrateSourcesRequest, request) for request in requests
     )
+
+
+async def run_interactively(process: InteractiveProcess) -> int:
+    """Its exit code. In goals alone; it has the terminal for itself meanwhile."""
+    result: InteractiveProcessResult = await Effect(
+        InteractiveProcessResult, InteractiveProcess, process
+    )
+    return result.exit_code
 
 
 def test_result(result: FallibleProcessResult, address: Address, show: ShowOutput) -> TestResult:

@@ -48,8 +48,14 @@ from pants.engine.intrinsics import (
     get_digest_entries,
     merge_digests,
     path_globs_to_digest,
+    run_interactive_process,
 )
-from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
+from pants.engine.process import (
+    FallibleProcessResult,
+    InteractiveProcess,
+    Process,
+    ProcessCacheScope,
+)
 from pants.engine.rules import (
     _uncacheable_rule,
     collect_rules,
@@ -97,6 +103,7 @@ __all__ = [
     "package_field_sets",
     "resolve_all",
     "rules",
+    "run_interactively",
     "test_result",
 ]
 
@@ -180,6 +187,12 @@ async def build_packages(field_sets: Sequence[PackageFieldSet]) -> tuple[BuiltPa
 
 async def hydrate_all(requests: Sequence[HydrateSourcesRequest]) -> tuple[HydratedSources, ...]:
     return await concurrently(hydrate_sources(request, **implicitly()) for request in requests)
+
+
+async def run_interactively(process: InteractiveProcess) -> int:
+    """Its exit code. In goals alone; it has the terminal for itself meanwhile."""
+    result = await run_interactive_process(process)
+    return result.exit_code
 
 
 def test_result(result: FallibleProcessResult, address: Address, show: ShowOutput) -> TestResult:

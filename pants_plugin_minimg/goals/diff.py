@@ -1,28 +1,38 @@
-"""`minimg-diff`: what two images differ in."""
+"""`minimg-diff`: what two images differ in, or an image and what it was at another revision."""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Sequence
 from enum import Enum
 
 from pants.base.build_environment import get_buildroot
+from pants.core.goals.package import BuiltPackage, PackageFieldSet
 from pants.engine.console import Console
-from pants.engine.fs import EMPTY_DIGEST
+from pants.engine.env_vars import CompleteEnvironmentVars
+from pants.engine.fs import EMPTY_DIGEST, CreateDigest, Digest, FileEntry
 from pants.engine.goal import Goal, GoalSubsystem
+from pants.engine.internals.session import SessionValues
 from pants.engine.process import ProcessCacheScope
 from pants.engine.rules import collect_rules, goal_rule
-from pants.option.option_types import ArgsListOption, EnumOption
+from pants.engine.target import Targets
+from pants.option.option_types import ArgsListOption, EnumOption, StrOption
 from pants.util.strutil import softwrap
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet
+from pants_plugin_minimg.goals.package_index import MinimalDockerIndexFieldSet
 from pants_plugin_minimg.subsystems.bundler import (
+    Bundler,
     BundlerError,
     process,
     set_up_bundler,
     succeeded,
 )
-from pants_plugin_minimg.util_rules import host
+from pants_plugin_minimg.util_rules import host, since
+from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 
 _DIFFERENT = 1
 
@@ -37,8 +47,9 @@ class MinimgDiffSubsystem(GoalSubsystem):
     name = "minimg-diff"
     help = softwrap(
         """
-        What two images differ in, from their tars or OCI layouts:
-        `minimg-diff -- old.tar dist/app/image.tar`.
+        What two images differ in. Of tars or OCI layouts: `minimg-diff -- old.tar
+        dist/app/image.tar`. Of images and what they were at another revision of git:
+        `minimg-diff --since=main //app:image`.
         Files that were added, removed or changed, with what they grew by, and the config.
         """
     )
@@ -47,6 +58,18 @@ class MinimgDiffSubsystem(GoalSubsystem):
         example="old.tar new.tar",
         passthrough=True,
         extra_help="The old tar (or folder with an OCI layout) and the new one.",
+    )
+    since = StrOption(
+        default=None,
+        help=softwrap(
+            """
+            A revision of git. The images of the given targets are built as they were then, in a
+            checkout that is removed again, by this same Pants with the same options, and compared
+            with those of now. Each path is shown with the reason for which it is there.
+
+            Example: `minimg-diff --since=origin/main --format=markdown //app:image`.
+            """
+        ),
     )
     format = EnumOption(
         default=DiffFormat.TEXT,
@@ -65,35 +88,125 @@ class MinimgDiff(Goal):
     environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
 
 
+def _bad_use(problem: str, remedy: str, code: str = "MINIMG-E018") -> BundlerError:
+    return BundlerError(str(MinimgError(code, "minimg-diff", problem, remedy)))
+
+
+def _images(targets: Targets) -> list[PackageFieldSet]:
+    """Raises BundlerError MINIMG-E016 where there is none."""
+    kinds: tuple[type[PackageFieldSet], ...] = (
+        MinimalDockerImageFieldSet,
+        MinimalDockerIndexFieldSet,
+    )
+    found = [
+        kind.create(target) for target in targets for kind in kinds if kind.is_applicable(target)
+    ]
+    if not found:
+        raise _bad_use(
+            "no `minimal_docker_image` was named",
+            "Name one, as in `minimg-diff --since=main //app:image`.",
+            "MINIMG-E016",
+        )
+    return found
+
+
+async def _compare(
+    bundler: Bundler, arguments: Sequence[Sequence[str]], inputs: Sequence[Digest], console: Console
+) -> None:
+    """Runs `diff` with each of `arguments`, and prints what it says."""
+    steps = [
+        process(
+            bundler,
+            ("diff", *each),
+            description=f"Compare two images ({number} of {len(arguments)})",
+            inputs=digest,
+            # The tars are files of the user, which no key knows.
+            scope=ProcessCacheScope.PER_SESSION,
+        )
+        for number, (each, digest) in enumerate(zip(arguments, inputs), 1)
+    ]
+    results = await engine.execute_all(steps)
+    for step, result in zip(steps, results):
+        if result.exit_code != _DIFFERENT:
+            succeeded([step], [result])
+    for result in results:
+        console.write_stdout(result.stdout.decode("utf-8", "replace"))
+
+
+async def _inputs(built: Sequence[BuiltPackage]) -> list[tuple[Digest, bool]]:
+    """The layout of each image below `layout/`, with plan.json, and whether there is such."""
+    images = [
+        next(item for item in package.artifacts if isinstance(item, BuiltMinimalImage))
+        for package in built
+    ]
+    plans = await engine.create_digests(
+        [
+            CreateDigest([FileEntry("plan.json", image.plan.file_digest)] if image.plan else [])
+            for image in images
+        ]
+    )
+    found = []
+    for image, plan in zip(images, plans):
+        assert image.layout is not None
+        found.append((await engine.merge_all((image.layout, plan)), image.plan is not None))
+    return found
+
+
+async def _compare_since(
+    bundler: Bundler,
+    options: MinimgDiffSubsystem,
+    field_sets: Sequence[PackageFieldSet],
+    session: SessionValues,
+    environment: CompleteEnvironmentVars,
+    console: Console,
+) -> int:
+    """The exit code."""
+    revision = str(options.since)
+    inputs = await _inputs(await engine.build_packages(field_sets))
+    with tempfile.TemporaryDirectory(prefix="minimg-diff-") as scratch:
+        addresses = [field_set.address for field_set in field_sets]
+        try:
+            old = await since.built_at(bundler, revision, addresses, session, environment, scratch)
+        except since.NotBuilt as error:
+            return int(error.args[0])
+        arguments = []
+        for address, (_, planned) in zip(addresses, inputs):
+            each = [f"--format={options.format.value}", f"--title={address} since {revision}"]
+            each += ["--new-plan=plan.json"] if planned else []
+            if address in old:
+                each += [f"--old-plan={old[address].plan}"] if old[address].plan else []
+                each += [old[address].image]
+            arguments.append([*each, "layout"])
+        await _compare(bundler, arguments, [digest for digest, _ in inputs], console)
+    return 0
+
+
 @goal_rule
 async def diff(
-    console: Console, options: MinimgDiffSubsystem, access: host.HostAccess
+    console: Console,
+    targets: Targets,
+    options: MinimgDiffSubsystem,
+    access: host.HostAccess,
+    session: SessionValues,
+    environment: CompleteEnvironmentVars,
 ) -> MinimgDiff:
-    if len(options.args) != 2:
-        error = MinimgError(
-            "MINIMG-E018",
-            "minimg-diff",
-            f"{len(options.args)} images were named",
-            "Name two tars or layouts after `--`: the old one and the new one.",
+    if options.since and options.args:
+        raise _bad_use("both `--since` and two images were named", "Leave out one.")
+    if options.since:
+        field_sets = _images(targets)
+        bundler = await set_up_bundler(access.python)
+        return MinimgDiff(
+            await _compare_since(bundler, options, field_sets, session, environment, console)
         )
-        raise BundlerError(str(error))
+    if len(options.args) != 2:
+        raise _bad_use(
+            f"{len(options.args)} images were named",
+            "Name two tars or layouts after `--`: the old one and the new one; or targets, and a "
+            "revision as in `--since=main`.",
+        )
     bundler = await set_up_bundler(access.python)
-    step = process(
-        bundler,
-        (
-            "diff",
-            f"--format={options.format.value}",
-            *(os.path.join(get_buildroot(), path) for path in options.args),
-        ),
-        description="Compare two images",
-        inputs=EMPTY_DIGEST,
-        # The tars are files of the user, which no key knows.
-        scope=ProcessCacheScope.PER_SESSION,
-    )
-    (result,) = await engine.execute_all([step])
-    if result.exit_code != _DIFFERENT:
-        succeeded([step], [result])
-    console.write_stdout(result.stdout.decode("utf-8", "replace"))
+    paths = [os.path.join(get_buildroot(), path) for path in options.args]
+    await _compare(bundler, [[f"--format={options.format.value}", *paths]], [EMPTY_DIGEST], console)
     return MinimgDiff(exit_code=0)
 
 

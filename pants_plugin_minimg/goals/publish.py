@@ -28,6 +28,7 @@ from pants_plugin_minimg.util_rules import host, sbom
 from pants_plugin_minimg.util_rules.closure import files_below
 from pants_plugin_minimg.util_rules.names import ImageName
 from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
+from pants_plugin_minimg.util_rules.unprinted import Unprinted
 
 #: What skopeo, and a credential helper that it starts, may need of the user's environment.
 ENVIRONMENT = (
@@ -47,13 +48,6 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 class CannotPublish(Exception):
     """Why nothing can be pushed, one line a problem."""
-
-
-class Unprinted(str):
-    """Text that no log shows: Pants prints the processes that it starts with their environment."""
-
-    def __repr__(self) -> str:
-        return "<not shown>"
 
 
 class PublishMinimalDockerImageRequest(PublishRequest):

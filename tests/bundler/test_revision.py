@@ -85,6 +85,16 @@ def test_the_named_variables_alone_are_handed_on(
     assert site.out.read_text().split()[-2:] == ["given", "unset"]
 
 
+@pytest.mark.parametrize("made", [True, False])
+def test_a_folder_that_the_command_makes_is_kept(site: Site, tmp_path: Path, made: bool) -> None:
+    script = "mkdir dist && cp file dist" if made else "true"
+    options = ["--take=dist", f"--taken={tmp_path}/kept"]
+    assert bundler.main(site.arguments("old", script, *options)) == 0
+    assert (tmp_path / "kept").exists() == made
+    assert not made or (tmp_path / "kept/file").read_text() == "old\n"
+    site.assert_clean()
+
+
 def test_a_command_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert bundler.main(site.arguments("old", "chmod a-w .; exit 3")) == 2
     assert (

@@ -360,10 +360,24 @@ def test_diff(rule_runner: RuleRunner, tmp_path: Path) -> None:
         MinimgDiff, args=["--format=json", "--", *paths], env_inherit=INHERITED
     )
     found = json.loads(result.stdout)
-    assert {"path": "/etc/app.toml", "kind": "removed", "grown": -6, "detail": ""} in found["paths"]
+    removed = {"path": "/etc/app.toml", "kind": "removed", "grown": -6, "detail": "", "reasons": []}
+    assert removed in found["paths"]
     with pytest.raises(ExecutionError) as caught:
         rule_runner.run_goal_rule(MinimgDiff, args=["--", paths[0]], env_inherit=INHERITED)
     assert "MINIMG-E018 minimg-diff: 1 images were named" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "args,said",
+    [
+        (["app:script_image", "--", "x.tar"], "E018 minimg-diff: both `--since` and two images"),
+        (["app:config"], "E016 minimg-diff: no `minimal_docker_image` was named"),
+    ],
+)
+def test_diff_since_of_nothing(rule_runner: RuleRunner, args: list[str], said: str) -> None:
+    with pytest.raises(ExecutionError) as caught:
+        rule_runner.run_goal_rule(MinimgDiff, args=["--since=x", *args], env_inherit=INHERITED)
+    assert said in str(caught.value)
 
 
 def test_run_with_options_by_the_name_for_this_machine(rule_runner: RuleRunner) -> None:
