@@ -192,6 +192,10 @@ async def diff(
 ) -> MinimgDiff:
     if options.since and options.args:
         raise _bad_use("both `--since` and two images were named", "Leave out one.")
+    if options.since and not targets:
+        # As where a pull request touches no image.
+        console.print_stderr("minimg-diff: no image to compare.")
+        return MinimgDiff(exit_code=0)
     if options.since:
         field_sets = _images(targets)
         bundler = await set_up_bundler(access.python)

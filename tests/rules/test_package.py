@@ -380,6 +380,12 @@ def test_diff_since_of_nothing(rule_runner: RuleRunner, args: list[str], said: s
     assert said in str(caught.value)
 
 
+def test_diff_since_where_nothing_was_touched(rule_runner: RuleRunner) -> None:
+    result = rule_runner.run_goal_rule(MinimgDiff, args=["--since=x"], env_inherit=INHERITED)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "minimg-diff: no image to compare.\n"
+
+
 def test_run_with_options_by_the_name_for_this_machine(rule_runner: RuleRunner) -> None:
     options = [REGISTRIES, "--minimg-run-args=--read-only --network=none"]
     request = run_request(rule_runner, "named_image", *options)
