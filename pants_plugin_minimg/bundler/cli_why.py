@@ -23,8 +23,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     diff.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     diff.add_argument("--title", default="", help="what is compared, for the head")
-    diff.add_argument("--old-plan", help="plan.json of the old image, for the reasons")
-    diff.add_argument("--new-plan", help="plan.json of the new image, for the reasons")
+    for side in ("old", "new"):
+        diff.add_argument(
+            f"--{side}-plan",
+            action="append",
+            default=[],
+            help=f"plan.json of the {side} image, or of one of its index, for the reasons",
+        )
     diff.add_argument("old", nargs="?", help="a tar or OCI layout of ours; none: all is new")
     diff.add_argument("new", help="a tar or OCI layout of ours")
     diff.set_defaults(run=run_diff)
@@ -51,12 +56,11 @@ def run_diff(options: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory() as scratch:
         sides: list[list[compare.Image]] = []
-        for path, plan in ((options.old, options.old_plan), (options.new, options.new_plan)):
+        for path, plans in ((options.old, options.old_plan), (options.new, options.new_plan)):
             folder = os.path.join(scratch, str(len(sides)))
             os.mkdir(folder)
             images = [] if path is None else compare.load(path, folder)
-            # A plan is of one image, and an index has several.
-            sides.append([images[0].explained(plan)] if plan and len(images) == 1 else images)
+            sides.append(compare.explained(images, plans))
         found = compare.pairs(options.title, *sides)
     for number, compared in enumerate(found):
         if options.format == "json":

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import jsonfile, oci
 from pants_plugin_minimg.bundler.errors import Problems
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.text import text
@@ -33,13 +33,6 @@ class Image:
     @property
     def disk(self) -> int:
         return sum(entry.size for entry in self.entries.values())
-
-    def explained(self, plan: str) -> Image:
-        """With the reasons of the plan.json that it was made of. Raises MinimgError MINIMG-E001."""
-        raw = jsonfile.load(plan)
-        with jsonfile.reading(plan):
-            entries = [Entry.from_json(entry) for entry in raw["entries"]]
-        return replace(self, reasons={entry.path: entry.reasons for entry in entries})
 
 
 #: What there was before an image that is new.
@@ -99,6 +92,21 @@ def load(path: str, scratch: str) -> list[Image]:
         platform = "/".join(image.platform.values())
         images.append(Image(image.manifest, platform, image.config, made.entries(), wire))
     return images
+
+
+def explained(images: Sequence[Image], plans: Sequence[str]) -> list[Image]:
+    """With the reasons of the plan.json that each was made of; none may be there for one.
+
+    Raises MinimgError MINIMG-E001.
+    """
+    reasons = {}
+    for path in plans:
+        raw = jsonfile.load(path)
+        with jsonfile.reading(path):
+            entries = [Entry.from_json(entry) for entry in raw["entries"]]
+            platform = "/".join(oci.platform(raw["platform"]).values())
+        reasons[platform] = {entry.path: entry.reasons for entry in entries}
+    return [replace(image, reasons=reasons.get(image.platform, {})) for image in images]
 
 
 def pairs(title: str, old: Sequence[Image], new: Sequence[Image]) -> list[Comparison]:

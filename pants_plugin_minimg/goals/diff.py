@@ -133,22 +133,26 @@ async def _compare(
         console.write_stdout(result.stdout.decode("utf-8", "replace"))
 
 
-async def _inputs(built: Sequence[BuiltPackage]) -> list[tuple[Digest, bool]]:
-    """The layout of each image below `layout/`, with plan.json, and whether there is such."""
+async def _inputs(built: Sequence[BuiltPackage]) -> list[tuple[Digest, list[str]]]:
+    """The layout of each image or index below `layout/`, beside the plans that are named."""
     images = [
         next(item for item in package.artifacts if isinstance(item, BuiltMinimalImage))
         for package in built
     ]
-    plans = await engine.create_digests(
+    named = [
+        {f"plans/{n}.json": part.plan for n, part in enumerate(image.each()) if part.plan}
+        for image in images
+    ]
+    digests = await engine.create_digests(
         [
-            CreateDigest([FileEntry("plan.json", image.plan.file_digest)] if image.plan else [])
-            for image in images
+            CreateDigest([FileEntry(name, plan.file_digest) for name, plan in plans.items()])
+            for plans in named
         ]
     )
     found = []
-    for image, plan in zip(images, plans):
+    for image, plans, digest in zip(images, named, digests):
         assert image.layout is not None
-        found.append((await engine.merge_all((image.layout, plan)), image.plan is not None))
+        found.append((await engine.merge_all((image.layout, digest)), list(plans)))
     return found
 
 
@@ -170,12 +174,12 @@ async def _compare_since(
         except since.NotBuilt as error:
             return int(error.args[0])
         arguments = []
-        for address, (_, planned) in zip(addresses, inputs):
+        for address, (_, plans) in zip(addresses, inputs):
             each = [f"--format={options.format.value}", f"--title={address} since {revision}"]
-            each += ["--new-plan=plan.json"] if planned else []
+            each += [f"--new-plan={plan}" for plan in plans]
             if address in old:
-                each += [f"--old-plan={old[address].plan}"] if old[address].plan else []
-                each += [old[address].image]
+                each += [f"--old-plan={plan}" for plan in old[address].plans]
+                each.append(old[address].image)
             arguments.append([*each, "layout"])
         await _compare(bundler, arguments, [digest for digest, _ in inputs], console)
     return 0

@@ -368,7 +368,7 @@ async def package_minimal_docker_image(
             field_set.output_path,
             field_set.format.value == fields.FormatField.TAR,
         )
-        return await imageindex.build(wanted, images, access)
+        return await imageindex.build(wanted, images, access, options)
     if field_set.sysroot.value is None:
         access.check(address)
     bundler = await set_up_bundler(access.python)
@@ -409,9 +409,9 @@ async def package_minimal_docker_image(
         FileEntry(paths.sbom(), listed.file_digest),
     ]
     if options.plans:
-        beside.append(FileEntry(paths.plan, planned.files["plan.json"].file_digest))
+        beside.append(FileEntry(paths.plan(), planned.files["plan.json"].file_digest))
     if options.html:
-        page = await htmlpage.page(bundler, planned, made, address)
+        page = await htmlpage.page(bundler, [planned.files["plan.json"]], made.info, address)
         beside.append(FileEntry(paths.html, page.file_digest))
     products = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
     return BuiltPackage(

@@ -91,7 +91,7 @@ async def package_minimal_docker_index(
         field_set.output_path,
         field_set.format.value == fields.FormatField.TAR,
     )
-    return await imageindex.build(wanted, images, access)
+    return await imageindex.build(wanted, images, access, options)
 
 
 def rules():  # type: ignore[no-untyped-def]

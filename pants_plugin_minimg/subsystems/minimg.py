@@ -130,7 +130,8 @@ class MinimgSubsystem(Subsystem):
         help=softwrap(
             """
             Whether `package` also writes NAME.plan.json: every path of the image, the SHA-256 of
-            its content, and why it is there. The bundler's `verify` compares an image with it.
+            its content, and why it is there. The bundler's `verify` compares an image with it. Of
+            an index they are NAME.amd64.plan.json and so on.
 
             Example: `plans = true`.
             """
@@ -142,7 +143,7 @@ class MinimgSubsystem(Subsystem):
             """
             Whether `package` also writes NAME.html, a page for a browser: the bytes of the image by
             package and file, who needs whom, the layers, and why each path is there. It holds no
-            script and fetches nothing.
+            script and fetches nothing. Of an index, each platform is a part of the page.
 
             Example: `package --minimg-html //app:image`.
             """

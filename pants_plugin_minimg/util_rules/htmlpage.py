@@ -1,24 +1,28 @@
-"""The page that shows what is in an image, for a browser."""
+"""The page that shows what is in an image, or in those of an index, for a browser."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from pants.engine.fs import CreateDigest, FileEntry
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all
-from pants_plugin_minimg.util_rules.closure import Planned
-from pants_plugin_minimg.util_rules.image import Image
 
 _OUTPUT = "page.html"
 
 
-async def page(bundler: Bundler, planned: Planned, made: Image, address: str) -> FileEntry:
+async def page(
+    bundler: Bundler, plans: Sequence[FileEntry], info: FileEntry, address: str
+) -> FileEntry:
+    """`plans` are the plan.json of each image, in any order."""
+    names = [f"plans/{number}.json" for number, _ in enumerate(plans)]
     inputs = await engine.create_digests(
         [
             CreateDigest(
                 [
-                    FileEntry("plan.json", planned.files["plan.json"].file_digest),
-                    FileEntry("info.json", made.info.file_digest),
+                    *(FileEntry(name, plan.file_digest) for name, plan in zip(names, plans)),
+                    FileEntry("info.json", info.file_digest),
                 ]
             )
         ]
@@ -27,7 +31,7 @@ async def page(bundler: Bundler, planned: Planned, made: Image, address: str) ->
         [
             process(
                 bundler,
-                ("html", "--plan=plan.json", "--info=info.json", f"--out={_OUTPUT}"),
+                ("html", "--plan", *names, "--info=info.json", f"--out={_OUTPUT}"),
                 description=f"Write the page about {address}",
                 inputs=inputs[0],
                 output_files=(_OUTPUT,),

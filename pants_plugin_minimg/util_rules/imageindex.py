@@ -12,7 +12,8 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.imageindex import label
 from pants_plugin_minimg.bundler.oci import BLOBS
 from pants_plugin_minimg.subsystems.bundler import process, run_all, set_up_bundler
-from pants_plugin_minimg.util_rules import host, image, products
+from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
+from pants_plugin_minimg.util_rules import host, htmlpage, image, products
 from pants_plugin_minimg.util_rules.closure import document, files_below
 from pants_plugin_minimg.util_rules.names import ImageName
 from pants_plugin_minimg.util_rules.products import ArtifactPaths, BuiltMinimalImage
@@ -41,8 +42,56 @@ class Wanted:
         }
 
 
+async def _of_each(
+    paths: ArtifactPaths,
+    made: image.Image,
+    parts: Sequence[BuiltMinimalImage],
+    options: MinimgSubsystem,
+) -> list[FileEntry]:
+    """What lies beside the index of each of its images."""
+    boms = await engine.digest_entries_all([part.sbom for part in parts if part.sbom])
+    labels = {item["digest"]: label(item["platform"]) for item in made.details["manifests"]}
+    found = []
+    for part, entries in zip(parts, boms):
+        (listed,) = [entry for entry in entries if isinstance(entry, FileEntry)]
+        found.append(FileEntry(paths.sbom(labels[part.manifest]), listed.file_digest))
+        if options.plans and part.plan is not None:
+            found.append(FileEntry(paths.plan(labels[part.manifest]), part.plan.file_digest))
+    return found
+
+
+async def _package(
+    wanted: Wanted,
+    paths: ArtifactPaths,
+    made: image.Image,
+    parts: Sequence[BuiltMinimalImage],
+    beside: Sequence[FileEntry],
+) -> BuiltPackage:
+    (digest,) = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
+    remarks = dict.fromkeys(line for part in parts for line in part.remarks)
+    return BuiltPackage(
+        digest,
+        (
+            BuiltMinimalImage(
+                relpath=paths.image,
+                extra_log_lines=(*made.details["log_lines"], *remarks),
+                layout=made.layout,
+                info=made.info,
+                manifest=made.details["index"]["digest"],
+                is_tar=made.tar is not None,
+                names=wanted.names,
+                parts=tuple(parts),
+            ),
+            *(BuiltPackageArtifact(entry.path) for entry in beside),
+        ),
+    )
+
+
 async def build(
-    wanted: Wanted, packages: Sequence[BuiltPackage], access: host.HostAccess
+    wanted: Wanted,
+    packages: Sequence[BuiltPackage],
+    access: host.HostAccess,
+    options: MinimgSubsystem,
 ) -> BuiltPackage:
     """The index over the images of `packages`, whose manifests and layers are taken as they are.
 
@@ -106,33 +155,12 @@ async def build(
     )
     entries = await engine.digest_entries_all(outputs)
     made = await image.finished(files_below(entries[0], "out"), blobs)
-    return await _package(wanted, paths, made, parts)
-
-
-async def _package(
-    wanted: Wanted, paths: ArtifactPaths, made: image.Image, parts: Sequence[BuiltMinimalImage]
-) -> BuiltPackage:
-    boms = await engine.digest_entries_all([part.sbom for part in parts if part.sbom])
-    labels = {item["digest"]: label(item["platform"]) for item in made.details["manifests"]}
-    beside = [FileEntry(paths.info, made.info.file_digest)]
-    for part, entries in zip(parts, boms):
-        (listed,) = [entry for entry in entries if isinstance(entry, FileEntry)]
-        beside.append(FileEntry(paths.sbom(labels[part.manifest]), listed.file_digest))
-    (digest,) = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
-    remarks = dict.fromkeys(line for part in parts for line in part.remarks)
-    return BuiltPackage(
-        digest,
-        (
-            BuiltMinimalImage(
-                relpath=paths.image,
-                extra_log_lines=(*made.details["log_lines"], *remarks),
-                layout=made.layout,
-                info=made.info,
-                manifest=made.details["index"]["digest"],
-                is_tar=made.tar is not None,
-                names=wanted.names,
-                parts=tuple(parts),
-            ),
-            *(BuiltPackageArtifact(entry.path) for entry in beside),
-        ),
-    )
+    beside = [
+        FileEntry(paths.info, made.info.file_digest),
+        *await _of_each(paths, made, parts, options),
+    ]
+    plans = [part.plan for part in parts if part.plan]
+    if options.html:
+        page = await htmlpage.page(bundler, plans, made.info, wanted.address)
+        beside.append(FileEntry(paths.html, page.file_digest))
+    return await _package(wanted, paths, made, parts, beside)

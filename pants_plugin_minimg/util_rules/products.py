@@ -91,16 +91,18 @@ class ArtifactPaths:
         return f"{self.stem}.docker-info.json"
 
     @property
-    def plan(self) -> str:
-        return f"{self.stem}.plan.json"
-
-    @property
     def html(self) -> str:
         return f"{self.stem}.html"
 
-    def sbom(self, label: str = "") -> str:
+    def plan(self, label: str = "") -> str:
         """`label` tells the images of an index apart."""
-        return f"{self.stem}.{label}.cdx.json" if label else f"{self.stem}.cdx.json"
+        return self._of_one("plan.json", label)
+
+    def sbom(self, label: str = "") -> str:
+        return self._of_one("cdx.json", label)
+
+    def _of_one(self, suffix: str, label: str) -> str:
+        return f"{self.stem}.{label}.{suffix}" if label else f"{self.stem}.{suffix}"
 
     def product(self, made: Image) -> list[FileEntry]:
         """The tar, or the layout's files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -39,10 +40,10 @@ _OURS = (MinimalDockerImageTarget.alias, MinimalDockerIndexTarget.alias)
 
 @dataclass(frozen=True)
 class Before:
-    """The tar or layout of an image, and its plan where there is one."""
+    """The tar or layout of an image or an index, and the plans of what it holds."""
 
     image: str
-    plan: str | None
+    plans: tuple[str, ...]
 
 
 class NotBuilt(Exception):
@@ -91,8 +92,9 @@ def before(peeked: Sequence[Mapping[str, Any]], address: Address, dist: str) -> 
             output = OutputPathField(target.get("output_path"), address)
             layout = target.get("format") == fields.FormatField.LAYOUT
             paths = ArtifactPaths.of(output, not layout)
-            plan = os.path.join(dist, paths.plan)
-            return Before(os.path.join(dist, paths.image), plan if os.path.isfile(plan) else None)
+            stem = os.path.join(dist, glob.escape(paths.stem))
+            plans = [*glob.glob(f"{stem}.plan.json"), *sorted(glob.glob(f"{stem}.*.plan.json"))]
+            return Before(os.path.join(dist, paths.image), tuple(plans))
     return None
 
 

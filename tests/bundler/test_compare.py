@@ -169,6 +169,17 @@ def test_images_of_an_index_by_their_platforms(
     assert [block[2][:8] == "new none" for block in blocks] == [False, False, True]
     assert len(blocks[0]) == 4  # the same
     assert commands.main(["diff", tars["new"], tars["new"]]) == 0
+    plans = []
+    for name in ("arm64", "amd64"):
+        plan = tmp_path / "new" / name / "plan.json"
+        raw = json.loads(plan.read_bytes())
+        for entry in raw["entries"]:
+            entry["reasons"] = [f"of {name}"]
+        plan.write_text(json.dumps(raw))
+        plans.append(f"--new-plan={plan}")
+    capsys.readouterr()
+    assert commands.main(["diff", *plans, tars["old"], tars["new"]]) == 1
+    assert "+      +5 B  /etc/which: of arm64\n" in capsys.readouterr().out
     # One image, and an index that has its platform too.
     alone = str(tmp_path / "new/amd64/image.tar")
     capsys.readouterr()

@@ -60,6 +60,24 @@ def info() -> dict[str, Any]:
     return {"version": 1, "manifests": [image], "registries": [registry], "artifact": artifact}
 
 
+PLATFORMS = (
+    {"architecture": "amd64", "os": "linux"},
+    {"architecture": "arm", "os": "linux", "variant": "v7"},
+)
+
+
+def index_plans() -> list[dict[str, Any]]:
+    """Not in the order of the index."""
+    return [{**plan(), "platform": platform} for platform in reversed(PLATFORMS)]
+
+
+def index_info() -> dict[str, Any]:
+    (image,) = info()["manifests"]
+    images = [{**image, "platform": each, "digest": f"sha256:{each['architecture']}"}
+              for each in PLATFORMS]  # fmt: skip
+    return {**info(), "index": {"digest": "sha256:i"}, "manifests": images}
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_areas_are_in_proportion_and_do_not_overlap(seed: int) -> None:
     rng = random.Random(seed)
@@ -146,7 +164,7 @@ def read(content: str) -> Reader:
 
 
 def test_every_link_leads_to_a_row_of_the_page() -> None:
-    reader = read(page.render(plan(), info()))
+    reader = read(page.render([plan()], info()))
     assert len(reader.ids) == len(ENTRIES) == len(set(reader.ids))
     assert set(reader.links) <= {f"#{name}" for name in reader.ids}
     # each file with bytes in the map, each of three nodes in the graph
@@ -154,7 +172,7 @@ def test_every_link_leads_to_a_row_of_the_page() -> None:
 
 
 def test_nothing_is_run_or_fetched() -> None:
-    content = page.render(plan(), info())
+    content = page.render([plan()], info())
     reader = read(content)
     assert not {"script", "img", "link", "iframe"} & set(reader.tags)
     assert "default-src &#x27;none&#x27;" in content or "default-src 'none'" in content
@@ -163,11 +181,36 @@ def test_nothing_is_run_or_fetched() -> None:
 
 
 def test_it_says_what_the_documents_say() -> None:
-    content = page.render(plan(), info())
+    content = page.render([plan()], info())
     for said in ("405 B", "99 B", "linux/amd64", "zlib1g 1:1.2&lt;", "sha256:m", "74.1 %",
                  "named in `executables`", "packed", "\\xff"):  # fmt: skip
         assert said in content, said
-    assert content == page.render(plan(), info())
+    assert content == page.render([plan()], info())
+
+
+def test_the_images_of_an_index() -> None:
+    plans = index_plans()
+    plans[0]["entries"] = plans[0]["entries"][:3]
+    content = page.render(plans, index_info())
+    reader = read(content)
+    assert len(reader.ids) == len(set(reader.ids)) and reader.links[:2] == ["#amd64", "#arm-v7"]
+    assert set(reader.links) <= {f"#{name}" for name in reader.ids}
+    first, second = content.split('<section id="')[1:]
+    assert first.startswith('amd64"') and second.startswith('arm-v7"')
+    for own, other, digest, rows in (
+        (first, "arm-v7-p", "sha256:amd64", len(ENTRIES)),
+        (second, "amd64-p", "sha256:arm", 3),
+    ):
+        assert other not in own and digest in own
+        assert own.count("<tr id=") == rows
+    assert "<h1>reg/&lt;b&gt;:1</h1>\n<p><code>sha256:i</code></p>" in content
+    # No level of headings is left out.
+    assert re.findall("<(h[1-6])", content)[:3] == ["h1", "h2", "h3"]
+
+
+def test_an_image_of_an_index_without_a_plan() -> None:
+    with pytest.raises(LookupError):
+        page.render(index_plans()[:1], index_info())
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +221,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     out = tmp_path / "page.html"
     command = ["html", f"--plan={paths['plan']}", f"--info={paths['info']}", f"--out={out}"]
     assert bundler.main(command) == 0
-    assert out.read_text() == page.render(plan(), info())
+    assert out.read_text() == page.render([plan()], info())
     paths["info"].write_text('{"version": 1}')
     assert bundler.main(command) == 2
     assert capsys.readouterr().err.startswith("MINIMG-E001 ")
@@ -201,4 +244,7 @@ def test_a_browser_draws_it(tmp_path: Path) -> None:
         return picture.read_bytes()
 
     blank = drawn("<!DOCTYPE html><html lang=en><title>x</title></html>")
-    assert len(drawn(page.render(plan(), info()))) > 2 * len(blank)
+    alone = drawn(page.render([plan()], info()))
+    assert len(alone) > 2 * len(blank)
+    of_index = drawn(page.render(index_plans(), index_info()))
+    assert len(of_index) > 2 * len(blank) and of_index != alone

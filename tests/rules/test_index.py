@@ -130,6 +130,27 @@ def test_the_folder_of_an_index(rule_runner: RuleRunner) -> None:
     assert "a/folder.tar" not in written
 
 
+@pytest.mark.parametrize(
+    "name,kind", [("both", MinimalDockerIndexFieldSet), ("each", MinimalDockerImageFieldSet)]
+)
+def test_what_lies_beside_an_index_by_option(rule_runner: RuleRunner, name: str, kind: Any) -> None:
+    set_options(rule_runner, ["--minimg-html", "--minimg-plans"])
+    built = packaged(rule_runner, name, kind)
+    set_options(rule_runner)
+    written = files(rule_runner, built.digest)
+    assert sorted(str(artifact.relpath) for artifact in built.artifacts[2:]) == [
+        f"a/{name}.{end}"
+        for end in (
+            "amd64.cdx.json", "amd64.plan.json", "arm64.cdx.json", "arm64.plan.json", "html"
+        )
+    ]  # fmt: skip
+    page = written[f"a/{name}.html"].decode()
+    assert '<section id="amd64"' in page and '<section id="arm64"' in page
+    for label in ("amd64", "arm64"):
+        plan = json.loads(written[f"a/{name}.{label}.plan.json"])
+        assert plan["platform"]["architecture"] == label
+
+
 def test_what_an_index_cannot_be_made_of(rule_runner: RuleRunner) -> None:
     assert "MINIMG-E040 a:twice: a:image_amd and a:image_amd_too are both for linux/amd64" in (
         refusal(rule_runner, "twice")

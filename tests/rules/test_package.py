@@ -404,7 +404,7 @@ def test_run_with_options_by_the_name_for_this_machine(rule_runner: RuleRunner) 
 def test_artifact_paths(value: str | None, tar: str, stem: str) -> None:
     field = OutputPathField(value, Address("a/b", target_name="image"))
     paths = ArtifactPaths.of(field, tar=True)
-    assert (paths.image, paths.info, paths.sbom(), paths.sbom("arm64"), paths.plan) == (
+    assert (paths.image, paths.info, paths.sbom(), paths.sbom("arm64"), paths.plan()) == (
         tar,
         f"{stem}.docker-info.json",
         f"{stem}.cdx.json",

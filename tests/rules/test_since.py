@@ -43,23 +43,24 @@ def test_the_same_version_runs_with_the_users_variables() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields,image,plan",
+    "fields,image",
     [
-        ({}, "a.b/image.tar", "a.b/image.plan.json"),
-        ({"format": "tar", "output_path": None}, "a.b/image.tar", "a.b/image.plan.json"),
-        ({"format": "oci-layout"}, "a.b/image", "a.b/image.plan.json"),
-        ({"output_path": "x/y.tar"}, "x/y.tar", "x/y.plan.json"),
+        ({}, "a.b/image.tar"),
+        ({"format": "tar", "output_path": None}, "a.b/image.tar"),
+        ({"format": "oci-layout"}, "a.b/image"),
+        ({"output_path": "x/y.tar"}, "x/y.tar"),
     ],
 )
-def test_where_the_old_image_is(
-    fields: dict[str, str], image: str, plan: str, tmp_path: Path
-) -> None:
+def test_where_the_old_image_is(fields: dict[str, str], image: str, tmp_path: Path) -> None:
     target = {"address": "a/b:image", "target_type": "minimal_docker_image", **fields}
-    assert since.before([target], IMAGE, "/d") == since.Before(f"/d/{image}", None)
-    (tmp_path / plan).parent.mkdir()
-    (tmp_path / plan).touch()
+    assert since.before([target], IMAGE, "/d") == since.Before(f"/d/{image}", ())
+    stem = str(tmp_path / image.replace(".tar", ""))
+    Path(stem).parent.mkdir()
+    plans = [f"{stem}{label}.plan.json" for label in ("", ".amd64", ".arm64")]
+    for path in [*plans, f"{stem}2.plan.json", f"{stem}.info.json"]:
+        Path(path).touch()
     found = since.before([target], IMAGE, str(tmp_path))
-    assert found == since.Before(str(tmp_path / image), str(tmp_path / plan))
+    assert found == since.Before(str(tmp_path / image), tuple(plans))
 
 
 def test_a_target_that_was_not_there_or_was_no_image() -> None:
