@@ -40,12 +40,17 @@ class Placed:
 
 @dataclass(frozen=True)
 class App:
-    """A PEX, as a tree below the path `root` of the image."""
+    """A PEX, as a tree below the path `root` of the image.
+
+    `left_out` and `missing` are distributions, as `requirements.Needed` has them.
+    """
 
     root: bytes
     tree: AppTree
     origin: str
     primary: bool
+    left_out: tuple[tuple[str, str], ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -131,17 +136,22 @@ def _app(
     placement: Placement, tree: Tree, outputs: list[trees.Output], scratch: str
 ) -> tuple[Tree, list[trees.Output]]:
     """The files of a PEX as they run, and where they go."""
-    from pants_plugin_minimg.bundler.python import apptree, compatibility, pexfile
+    from pants_plugin_minimg.bundler.python import apptree, compatibility, pexfile, requirements
 
     os.makedirs(scratch)
     source = outputs[0].source if len(outputs) == 1 else os.fsencode(tree.root)
     found = pexfile.unpack(os.fsdecode(source), tree.origin, scratch)
+    needed = requirements.Needed((), (), ())
     if placement.python is not None:
         wheels = compatibility.chosen(found.distributions, placement.python)
-        found = replace(found, distributions={name: found.distributions[name] for name in wheels})
+        own = {name: found.distributions[name] for name in wheels}
+        needed = requirements.needed(found.requirements, own, placement.python)
+        found = replace(found, distributions={name: own[name] for name in needed.distributions})
     made = apptree.build(found, tree.origin, os.path.join(scratch, "app"))
     root = tree.path if tree.path.strip(b"/") else _APP
-    placement.apps.append(App(root.rstrip(b"/"), made, tree.origin, tree.primary))
+    missing = () if found.may_lack else needed.missing
+    app = App(root.rstrip(b"/"), made, tree.origin, tree.primary, needed.left_out, missing)
+    placement.apps.append(app)
     moved = replace(tree, role="file", path=root, executable=None)
     return moved, trees.outputs(os.fsencode(made.folder))
 

@@ -69,6 +69,12 @@ class Apps:
         """Each PEX must be for the interpreter that the sysroot has."""
         for app in self._apps if self._python else ():
             assert self._python is not None
+            self._assembly.log += [
+                f"{name} of {app.origin} is left out: Python {self._python.short} of the sysroot "
+                f"does not need it ({why})."
+                for name, why in app.left_out
+            ]
+            self._assembly.problems += compatibility.lacks(self._python, app.missing, app.origin)
             self._assembly.problems += compatibility.check(
                 self._python,
                 app.tree.constraints,

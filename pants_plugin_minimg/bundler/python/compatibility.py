@@ -12,7 +12,8 @@ from typing import Any
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 
-_MACHINES = {
+#: ELF's machine -> what `uname -m` calls it.
+MACHINES = {
     62: "x86_64",
     183: "aarch64",
     40: "armv7l",
@@ -58,6 +59,19 @@ def check(
                 f"{wheel}: {problem}",
                 "Build the PEX for the sysroot (`complete_platforms`), or take another sysroot.",
             )
+
+
+def lacks(
+    interpreter: Interpreter, missing: Iterable[tuple[str, str]], origin: str
+) -> Iterator[MinimgError]:
+    """MINIMG-E044 for each requirement (and who has it) for which the PEX has no distribution."""
+    for requirement, by in missing:
+        yield MinimgError(
+            "MINIMG-E044",
+            origin,
+            f"{by} needs {requirement} on Python {interpreter.short}, and the PEX does not hold it",
+            "Build the PEX for the sysroot (`complete_platforms`), or take another sysroot.",
+        )
 
 
 def chosen(wheels: Iterable[str], interpreter: Interpreter) -> list[str]:
@@ -121,10 +135,22 @@ def satisfies(constraint: str, version: tuple[int, ...]) -> bool:
     parts = [part.strip() for part in match[2].split(",") if part.strip()]
     thirds = version[2:] or range(_MOST_RELEASES)
     candidates = ((version[0], version[1], third) for third in thirds)
-    return any(all(_holds(part, each) for part in parts) for each in candidates)
+    return any(all(specified(part, each) for part in parts) for each in candidates)
 
 
-def _holds(specifier: str, version: tuple[int, int, int]) -> bool:
+def is_specifier(text: str) -> bool:
+    """Whether `specified` decides it as PEP 440 does: `===` compares text."""
+    match = _SPECIFIER.match(text)
+    if match is None or match[1] == "===":
+        return False
+    parts = match[2].count(".") + 1
+    if match[3] and match[1] not in ("==", "!="):
+        return False
+    return parts <= 3 and (match[1] != "~=" or parts > 1)
+
+
+def specified(specifier: str, version: tuple[int, int, int]) -> bool:
+    """Whether a version is one that `>=3.9` means (PEP 440); False for what is no specifier."""
     match = _SPECIFIER.match(specifier)
     if match is None:
         return False
@@ -177,7 +203,7 @@ def _platform_misfit(
 ) -> str | None:
     if platform == "any":
         return None
-    machine = _MACHINES.get(interpreter.machine, "")
+    machine = MACHINES.get(interpreter.machine, "")
     if not platform.endswith(f"_{machine}"):
         return f"{platform} on a sysroot for {machine or 'an unknown machine'}"
     family = platform[: -len(machine) - 1]

@@ -20,6 +20,8 @@ from pants_plugin_minimg.bundler.errors import MinimgError
 _INFO, _DEPS = "PEX-INFO", ".deps"
 #: PEX's own, at the top.
 _OWN = (_INFO, "__main__.py", "__pex__", ".bootstrap", _DEPS, ".layout.json", "pex", "pex-repl")
+#: With one of these set, PEX does not ask for all that a requirement leads to.
+_LACKING = ("ignore_errors", "excluded", "overridden", "pex_path", "pex_paths")
 _MAX_INFO, _MOST = 1 << 24, 64 << 30
 
 
@@ -28,7 +30,8 @@ class Pex:
     """`code` is a folder with the user's code, `distributions` wheel name -> folder.
 
     `entry_point` is `module` or `module:function`, `script` the name of a console script; an empty
-    one is not set. `constraints` are alternatives, each as in `CPython>=3.9,<3.12`.
+    one is not set. `constraints` are alternatives, each as in `CPython>=3.9,<3.12`. `requirements`
+    are those that it was made for; with `may_lack` it starts without some of what they lead to.
     """
 
     code: str
@@ -38,6 +41,8 @@ class Pex:
     constraints: tuple[str, ...]
     env: Mapping[str, str]
     args: tuple[str, ...]
+    requirements: tuple[str, ...]
+    may_lack: bool
 
 
 def is_pex(files: Sequence[str]) -> bool:
@@ -66,6 +71,8 @@ def unpack(source: str, origin: str, scratch: str) -> Pex:
             constraints=tuple(map(str, info.get("interpreter_constraints") or ())),
             env={str(k): str(v) for k, v in (info.get("inject_env") or {}).items()},
             args=tuple(map(str, info.get("inject_args") or ())),
+            requirements=tuple(map(str, info.get("requirements") or ())),
+            may_lack=any(info.get(key) for key in _LACKING),
         )
     except (OSError, zipfile.BadZipFile, ValueError, TypeError, AttributeError, EOFError) as error:
         raise MinimgError(

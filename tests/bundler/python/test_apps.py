@@ -15,7 +15,7 @@ from pants_plugin_minimg.bundler.sysroot import DirSysroot
 from tests.bundler.elf_builder import Spec, build
 from tests.bundler.rootfs import Root
 
-from .pexes import pex
+from .pexes import SIX, pex
 
 LIBRARY = "/usr/lib/python3.11"
 
@@ -138,3 +138,32 @@ def test_of_a_pex_for_several_pythons_the_fitting_wheels(root: Root, tmp_path: P
     made = plan(root, tmp_path, app(tmp_path, wheels))
     (entry,) = [entry for entry in made.entries if entry.path == b"/app/lib/n.py"]
     assert entry.content == hashlib.sha256(b"new = 1\n").hexdigest()
+
+
+def test_what_the_python_does_not_need_is_left_out(root: Root, tmp_path: Path) -> None:
+    wheels = {
+        "n-1-cp39-cp39-linux_x86_64.whl": {"n.py": b""},
+        "six-1.0-py2.py3-none-any.whl": SIX,
+    }
+    asked = ["six==1.0", "n==1; python_version < '3.10'"]
+    made = plan(root, tmp_path, app(tmp_path, wheels, requirements=asked))
+    paths = {entry.path for entry in made.entries}
+    assert b"/app/lib/six.py" in paths and b"/app/lib/n.py" not in paths
+    assert made.log[-1] == (
+        "n-1-cp39-cp39-linux_x86_64.whl of //a:app is left out: Python 3.11 of the sysroot does "
+        "not need it (the PEX asks for n==1; python_version < '3.10')."
+    )
+
+
+def test_what_it_needs_and_the_pex_lacks(root: Root, tmp_path: Path) -> None:
+    made = app(tmp_path, {}, requirements=["n; os_name == 'posix'"])
+    assert codes(root, tmp_path, made) == [
+        (
+            "MINIMG-E044",
+            "the PEX needs n; os_name == 'posix' on Python 3.11, and the PEX does not hold it",
+        )
+    ]
+
+
+def test_a_pex_that_may_lack_some(root: Root, tmp_path: Path) -> None:
+    assert plan(root, tmp_path, app(tmp_path, {}, requirements=["n"], ignore_errors=True))
