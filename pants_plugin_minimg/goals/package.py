@@ -385,7 +385,8 @@ async def package_minimal_docker_image(
     packed, trial = compress.NOTHING_PACKED, packtrial.NOTHING_TRIED
     if planned.steps["pack"]:
         tool = await _upx(bundler, address, upx, access, debian, search_path)
-        packed = await compress.pack(bundler, planned, tool, _upx_arguments(field_set, upx))
+        arguments = _upx_arguments(field_set, upx)
+        packed = await compress.pack(bundler, planned, tool, arguments, address)
         trial = await packtrial.trial(bundler, planned, packed, _check(field_set), search_path)
     steps = await layers.steps(bundler, planned, packed, address, options.source_date_epoch)
     bill = await sbom.step(bundler, planned, packed, str(called[0]), address)

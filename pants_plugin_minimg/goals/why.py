@@ -84,10 +84,10 @@ async def why(
         process(
             bundler,
             ("why", "--plan=plan.json", *(("--json",) if options.json else ()), *options.args),
-            description="Say why paths are in an image",
+            description=f"Say why paths are in an image ({number} of {len(inputs)})",
             inputs=digest,
         )
-        for digest in inputs
+        for number, digest in enumerate(inputs, 1)
     ]
     results = await engine.execute_all(steps)
     succeeded(steps, results)

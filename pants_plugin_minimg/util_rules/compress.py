@@ -13,6 +13,7 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import Bundler, BundlerError, process, run_all
 from pants_plugin_minimg.subsystems.upx import missing
 from pants_plugin_minimg.util_rules.closure import Planned, Sysroot, files_below, plan
+from pants_plugin_minimg.util_rules.progress import place, size
 
 _TOOL = "[minimg-upx]"
 #: Where Debian's package `upx-ucl` has it.
@@ -66,15 +67,16 @@ async def tool(bundler: Bundler, sysroot: Sysroot, path: str) -> Digest:
 
 
 async def pack(
-    bundler: Bundler, planned: Planned, tool: Digest, arguments: Sequence[str]
+    bundler: Bundler, planned: Planned, tool: Digest, arguments: Sequence[str], address: str
 ) -> Packed:
-    """Offer every content that the plan names to UPX."""
+    """Offer every content that the plan of `address` names to UPX."""
     wanted = {item["content"]: item["path"] for item in planned.steps["pack"]}
     contents = await engine.create_digests(
         [planned.renamed({f"blobs/{sha}": "content"}, executable=True) for sha in wanted]
     )
     processes = []
-    for (sha, path), content in zip(wanted.items(), contents):
+    for number, ((sha, path), content) in enumerate(zip(wanted.items(), contents), 1):
+        how_far = place(number, len(wanted), size([planned.files[f"blobs/{sha}"]]))
         inputs = await engine.merge_all((tool, content))
         processes.append(
             process(
@@ -87,7 +89,7 @@ async def pack(
                     "--out=out",
                     *(f"--arg={argument}" for argument in arguments),
                 ),
-                description=f"Pack {path} with UPX",
+                description=f"Pack {path} of {address} with UPX ({how_far})",
                 inputs=inputs,
                 output_directories=("out",),
                 level=LogLevel.INFO,

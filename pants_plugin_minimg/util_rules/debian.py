@@ -14,9 +14,11 @@ from pants.util.docutil import bin_name
 
 from pants_plugin_minimg import engine, sysroot_targets
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.bundler.sizes import shown
 from pants_plugin_minimg.subsystems.bundler import Bundler, BundlerError, process, run_all
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
 from pants_plugin_minimg.util_rules.closure import document, read_json
+from pants_plugin_minimg.util_rules.progress import place
 
 APT = "/etc/apt"
 
@@ -176,6 +178,11 @@ def _no_mirror(package: Locked, failures: Sequence[str], address: str, command: 
     )
 
 
+def _unpacking(package: Locked, number: int, count: int) -> str:
+    how_far = place(number, count, shown(package.digest.serialized_bytes_length))
+    return f"Unpack {package.name} {package.version} ({how_far})"
+
+
 async def unpack(bundler: Bundler, packages: Sequence[Locked]) -> Packages:
     """One process a package, whatever the number of images."""
     folders = tuple(f"packages/{package.name}" for package in packages)
@@ -194,11 +201,11 @@ async def unpack(bundler: Bundler, packages: Sequence[Locked]) -> Packages:
                     f"--limit={package.limit}",
                     f"--out={folder}",
                 ),
-                description=f"Unpack {package.name} {package.version}",
+                description=_unpacking(package, number, len(packages)),
                 inputs=digest,
                 output_directories=(folder,),
             )
-            for package, folder, digest in zip(packages, folders, inputs)
+            for number, (package, folder, digest) in enumerate(zip(packages, folders, inputs), 1)
         ]
     )
     return Packages(folders, outputs)

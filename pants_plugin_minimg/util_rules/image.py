@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pants.engine.fs import CreateDigest, Digest, FileEntry
+from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all
 from pants_plugin_minimg.util_rules.closure import Planned, document, files_below, read_json
 from pants_plugin_minimg.util_rules.compress import Packed
+from pants_plugin_minimg.util_rules.progress import size
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,13 @@ async def assemble(
                     *(("--layers=layout", "--tar=out/image.tar") if tar else ()),
                     "--out=out",
                 ),
-                description=f"Write the image {request['artifact']}",
+                description=(
+                    f"Write the image {request['artifact']} "
+                    f"({len(layers)} layers, {size(blobs.values())})"
+                ),
                 inputs=merged,
                 output_directories=("out",),
+                level=LogLevel.INFO,
             )
         ]
     )

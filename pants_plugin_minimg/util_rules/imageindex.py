@@ -147,7 +147,7 @@ async def build(
                     *(("--layers=layers", "--tar=out/image.tar") if wanted.tar else ()),
                     "--out=out",
                 ),
-                description=f"Write the index {wanted.address}",
+                description=f"Write the index {wanted.address} ({len(parts)} images)",
                 inputs=await engine.merge_all(inputs),
                 output_directories=("out",),
             )

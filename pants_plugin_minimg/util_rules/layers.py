@@ -13,16 +13,14 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import Bundler, process
 from pants_plugin_minimg.util_rules.closure import Planned
 from pants_plugin_minimg.util_rules.compress import Packed
+from pants_plugin_minimg.util_rules.progress import size
 
 
-def layer_inputs(planned: Planned, packed: Packed, layer: Mapping[str, Any]) -> CreateDigest:
-    """The projection under a name that says nothing of the image, and the contents it names."""
-    files = [FileEntry("projection.json", planned.files[layer["projection"]].file_digest)]
-    for sha in layer["blobs"]:
-        files.append(FileEntry(f"blobs/{sha}", planned.files[f"blobs/{sha}"].file_digest))
-    for sha in layer["packed"]:
-        files.append(FileEntry(f"packed/{sha}", packed.files[sha].file_digest))
-    return CreateDigest(files)
+def _contents(planned: Planned, packed: Packed, layer: Mapping[str, Any]) -> list[FileEntry]:
+    """What the layer's projection names, each once."""
+    plain = [(f"blobs/{sha}", planned.files[f"blobs/{sha}"]) for sha in layer["blobs"]]
+    smaller = [(f"packed/{sha}", packed.files[sha]) for sha in layer["packed"]]
+    return [FileEntry(path, entry.file_digest) for path, entry in (*plain, *smaller)]
 
 
 async def steps(
@@ -33,7 +31,15 @@ async def steps(
     `epoch` is the time of every entry, in seconds since 1970.
     """
     wanted = planned.steps["layers"]
-    inputs = await engine.create_digests([layer_inputs(planned, packed, layer) for layer in wanted])
+    contents = [_contents(planned, packed, layer) for layer in wanted]
+    # The projection under a name that says nothing of the image.
+    projections = [
+        FileEntry("projection.json", planned.files[layer["projection"]].file_digest)
+        for layer in wanted
+    ]
+    inputs = await engine.create_digests(
+        [CreateDigest([first, *files]) for first, files in zip(projections, contents)]
+    )
     return [
         process(
             bundler,
@@ -45,10 +51,10 @@ async def steps(
                 f"--mtime={epoch}",
                 "--out=out",
             ),
-            description=f"Write layer {number} of {len(wanted)} of {address}",
+            description=f"Write layer {number} of {len(wanted)} of {address} ({size(files)})",
             inputs=digest,
             output_directories=("out",),
             level=LogLevel.INFO,
         )
-        for number, digest in enumerate(inputs, 1)
+        for number, (digest, files) in enumerate(zip(inputs, contents), 1)
     ]

@@ -92,7 +92,7 @@ async def trial(
             f"--out={_REPORT}",
             *check.options(),
         ),
-        description=f"Run what UPX packed for {check.address}",
+        description=f"Run the programs of {check.address} packed and plain ({len(packed.files)})",
         inputs=inputs[0],
         output_files=(_REPORT,),
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pants.engine.fs import CreateDigest, Digest, FileEntry
 from pants.engine.target import Target
+from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.subsystems.bundler import Bundler, BundlerError, process, run_all
 from pants_plugin_minimg.sysroot_targets import RootfsField
 from pants_plugin_minimg.util_rules.executables import Wish, trees
+from pants_plugin_minimg.util_rules.progress import size
 
 #: Bytes that one may unpack to: above what any system has, below what a bomb would fill.
 LIMIT = 64 << 30
@@ -57,9 +59,10 @@ async def unpacked(bundler: Bundler, target: Target, architecture: str | None) -
                     f"--limit={LIMIT}",
                     f"--out={FOLDER}",
                 ),
-                description=f"Unpack the root file system {target.address}",
+                description=f"Unpack the root file system {target.address} ({size(files)})",
                 inputs=inputs[0],
                 output_directories=(FOLDER,),
+                level=LogLevel.INFO,
             )
         ]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import logging
 import os
 import re
 import sys
@@ -30,6 +31,7 @@ from pants_plugin_minimg.target_types import MinimalDockerImageTarget
 from pants_plugin_minimg.util_rules.products import ArtifactPaths
 from pants_plugin_minimg.util_rules.unprinted import Unprinted
 
+_logger = logging.getLogger(__name__)
 _VARIABLES = "variables.json"
 #: Of that Pants: its folder must lie in the checkout, and no file of that be in it.
 _DIST = ".minimg-diff-dist"
@@ -116,23 +118,27 @@ async def built_at(
     (names,) = await engine.create_digests(
         [CreateDigest([FileContent(_VARIABLES, json.dumps(sorted(variables)).encode())])]
     )
-    step = process(
-        bundler,
-        (
-            "at-revision",
-            f"--repository={get_buildroot()}",
-            f"--revision={revision}",
-            f"--checkout={os.path.join(scratch, 'checkout')}",
-            f"--variables={_VARIABLES}",
-            f"--take={_DIST}",
-            f"--taken={dist}",
-            f"--out={peeked}",
-            "--",
-            *pants_command(options_of(arguments), addresses),
-        ),
-        description=f"Build {len(addresses)} images as they were at {revision}",
-        inputs=names,
+    step = await engine.process_of_venv(
+        process(
+            bundler,
+            (
+                "at-revision",
+                f"--repository={get_buildroot()}",
+                f"--revision={revision}",
+                f"--checkout={os.path.join(scratch, 'checkout')}",
+                f"--variables={_VARIABLES}",
+                f"--take={_DIST}",
+                f"--taken={dist}",
+                f"--out={peeked}",
+                "--",
+                *pants_command(options_of(arguments), addresses),
+            ),
+            description=f"Build images as they were at {revision}",
+            inputs=names,
+        )
     )
+    images = ", ".join(map(str, addresses))
+    _logger.info(f"Building {images} as at {revision}, in a checkout of it.")
     exit_code = await engine.run_interactively(
         InteractiveProcess(
             argv=step.argv,

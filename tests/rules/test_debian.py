@@ -13,6 +13,7 @@ from pants.engine.fs import FileDigest
 from pants.engine.process import ProcessCacheScope
 from pants.testutil.option_util import create_subsystem
 
+from pants_plugin_minimg.bundler.sizes import shown
 from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
 from pants_plugin_minimg.util_rules import debian
@@ -296,10 +297,19 @@ def test_a_package_is_a_process_that_sees_its_own_bytes_alone(
         {"packages/git/data.tar": b"unpacked the package git 1.0"},
         {"packages/libc6/data.tar": b"unpacked the package libc6 1.0"},
     ]
-    assert fake.processes[0].description == "Unpack git 1.0"
+    size = shown(len(debian_lock.deb("git")))
+    assert fake.processes[0].description == f"Unpack git 1.0 (1 of 2, {size})"
 
 
 def test_where_a_package_came_from_is_in_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     _, one = unpack(monkeypatch, [locked("git", A, B)])
     _, two = unpack(monkeypatch, [locked("git", B)])
     assert one.processes == two.processes
+
+
+def test_how_far_it_is_is_in_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    git, libc = locked("git", A), locked("libc6", A)
+    _, alone = unpack(monkeypatch, [git])
+    _, with_another = unpack(monkeypatch, [git, libc])
+    assert alone.processes == with_another.processes[:1]
+    assert alone.processes[0].description != with_another.processes[0].description

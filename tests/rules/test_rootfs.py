@@ -51,7 +51,7 @@ def test_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fake.tree(process.input_digest) == {"source": b"a tar"}
     assert process.output_directories == ("rootfs",)
     assert process.cache_scope == ProcessCacheScope.SUCCESSFUL
-    assert process.description == "Unpack the root file system s:alpine"
+    assert process.description.startswith("Unpack the root file system s:alpine (")
 
 
 def test_an_architecture_chooses_among_the_images_of_an_index(

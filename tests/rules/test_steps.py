@@ -55,6 +55,8 @@ def test_a_layer_sees_its_projection_and_its_contents_alone(
     (step,) = fake.run(layers.steps(BUNDLER, planned(fake, 1, b"plan"), packed, "//a:image", 0))
     (written,) = fake.run(run_all([step]))
     assert sorted(fake.tree(written)) == ["out/blobs/sha256/l", "out/layer.json"]
+    # a library of 9 bytes, and the 7 of the packed program
+    assert step.description == "Write layer 1 of 1 of //a:image (16 B)"
     assert fake.tree(step.input_digest) == {
         "projection.json": PROJECTION,
         "blobs/aa": b"a library",
@@ -116,13 +118,15 @@ def test_packing(monkeypatch: pytest.MonkeyPatch) -> None:
         sysroot = Sysroot({"kind": "host"}, (fake.store([]),), of_host=True)
         path = await compress.find_upx(StandardSearchPath(("/usr/bin",)), "//a:b")
         tool = await compress.tool(BUNDLER, sysroot, path)
-        return await compress.pack(BUNDLER, planned(fake, 1, b"plan"), tool, ["--best", "-v"])
+        return await compress.pack(
+            BUNDLER, planned(fake, 1, b"plan"), tool, ["--best", "-v"], "//a:b"
+        )
 
     packed = fake.run(steps())
     assert fake.content(packed.files["bb"]) == b"smaller"
     assert fake.content(packed.reports["bb"]) == b'{"outcome": "packed"}'
     assert fake.commands() == ["plan", "pack"]
-    assert fake.processes[1].description == "Pack /usr/bin/b with UPX"
+    assert fake.processes[1].description == "Pack /usr/bin/b of //a:b with UPX (9 B)"
 
 
 def test_no_upx_on_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +205,8 @@ def test_the_image_is_made_of_descriptors_and_its_blobs_are_merged(
         "layout/blobs/sha256/upper": b"bytes",
     }
     assert made.tar is not None and fake.content(made.tar) == b"tar"
+    (process,) = fake.processes
+    assert process.description == "Write the image a/image.tar (2 layers, 10 B)"
 
 
 def test_a_layout_alone_needs_no_bytes_of_layers(monkeypatch: pytest.MonkeyPatch) -> None:
