@@ -22,8 +22,7 @@ from pants.util.strutil import softwrap
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet
-from pants_plugin_minimg.goals.package_index import MinimalDockerIndexFieldSet
+from pants_plugin_minimg.goals import named
 from pants_plugin_minimg.subsystems.bundler import (
     Bundler,
     BundlerError,
@@ -88,26 +87,8 @@ class MinimgDiff(Goal):
     environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
 
 
-def _bad_use(problem: str, remedy: str, code: str = "MINIMG-E018") -> BundlerError:
-    return BundlerError(str(MinimgError(code, "minimg-diff", problem, remedy)))
-
-
-def _images(targets: Targets) -> list[PackageFieldSet]:
-    """Raises BundlerError MINIMG-E016 where there is none."""
-    kinds: tuple[type[PackageFieldSet], ...] = (
-        MinimalDockerImageFieldSet,
-        MinimalDockerIndexFieldSet,
-    )
-    found = [
-        kind.create(target) for target in targets for kind in kinds if kind.is_applicable(target)
-    ]
-    if not found:
-        raise _bad_use(
-            "no `minimal_docker_image` was named",
-            "Name one, as in `minimg-diff --since=main //app:image`.",
-            "MINIMG-E016",
-        )
-    return found
+def _bad_use(problem: str, remedy: str) -> BundlerError:
+    return BundlerError(str(MinimgError("MINIMG-E018", "minimg-diff", problem, remedy)))
 
 
 async def _compare(
@@ -201,7 +182,8 @@ async def diff(
         console.print_stderr("minimg-diff: no image to compare.")
         return MinimgDiff(exit_code=0)
     if options.since:
-        field_sets = _images(targets)
+        example = "minimg-diff --since=main //app:image"
+        field_sets = named.images(targets, "minimg-diff", example)
         bundler = await set_up_bundler(access.python)
         return MinimgDiff(
             await _compare_since(bundler, options, field_sets, session, environment, console)

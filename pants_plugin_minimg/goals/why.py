@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pants.core.goals.package import BuiltPackage
+from collections.abc import Sequence
+
+from pants.core.goals.package import BuiltPackage, PackageFieldSet
 from pants.engine.console import Console
 from pants.engine.fs import CreateDigest, FileEntry
 from pants.engine.goal import Goal, GoalSubsystem
@@ -12,14 +14,8 @@ from pants.option.option_types import ArgsListOption, BoolOption
 from pants.util.strutil import softwrap
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet
-from pants_plugin_minimg.subsystems.bundler import (
-    BundlerError,
-    process,
-    set_up_bundler,
-    succeeded,
-)
+from pants_plugin_minimg.goals import named
+from pants_plugin_minimg.subsystems.bundler import process, set_up_bundler, succeeded
 from pants_plugin_minimg.util_rules import host, products
 
 
@@ -54,46 +50,44 @@ class MinimgWhy(Goal):
     environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
 
 
-def _plans(packages: tuple[BuiltPackage, ...]) -> list[FileEntry]:
-    return [image.plan for built in packages for image in products.images(built) if image.plan]
+def _plans(
+    field_sets: Sequence[PackageFieldSet], packages: Sequence[BuiltPackage]
+) -> list[tuple[str, FileEntry]]:
+    """Of each image, those of an index too, what it is called and its plan."""
+    found = []
+    for field_set, built in zip(field_sets, packages):
+        parts = [image for image in products.images(built) if image.plan]
+        for part in parts:
+            platform = f" for {part.architecture}" if len(parts) > 1 else ""
+            assert part.plan is not None
+            found.append((f"{field_set.address}{platform}", part.plan))
+    return found
 
 
 @goal_rule
 async def why(
     console: Console, targets: Targets, options: MinimgWhySubsystem, access: host.HostAccess
 ) -> MinimgWhy:
-    wanted = [
-        MinimalDockerImageFieldSet.create(target)
-        for target in targets
-        if MinimalDockerImageFieldSet.is_applicable(target)
-    ]
-    if not wanted:
-        error = MinimgError(
-            "MINIMG-E016",
-            "minimg-why",
-            "no `minimal_docker_image` was named",
-            "Name one, as in `minimg-why //app:image`.",
-        )
-        raise BundlerError(str(error))
-    plans = _plans(await engine.build_packages(wanted))
+    wanted = named.images(targets, "minimg-why", "minimg-why //app:image")
+    plans = _plans(wanted, await engine.build_packages(wanted))
     inputs = await engine.create_digests(
-        [CreateDigest([FileEntry("plan.json", plan.file_digest)]) for plan in plans]
+        [CreateDigest([FileEntry("plan.json", plan.file_digest)]) for _, plan in plans]
     )
     bundler = await set_up_bundler(access.python)
     steps = [
         process(
             bundler,
             ("why", "--plan=plan.json", *(("--json",) if options.json else ()), *options.args),
-            description=f"Say why paths are in an image ({number} of {len(inputs)})",
+            description=f"Say why paths are in {title}",
             inputs=digest,
         )
-        for number, digest in enumerate(inputs, 1)
+        for (title, _), digest in zip(plans, inputs)
     ]
     results = await engine.execute_all(steps)
     succeeded(steps, results)
-    for field_set, result in zip(wanted, results):
-        if len(wanted) > 1 and not options.json:
-            console.print_stdout(f"{field_set.address}:")
+    for (title, _), result in zip(plans, results):
+        if len(plans) > 1 and not options.json:
+            console.print_stdout(f"{title}:")
         console.write_stdout(result.stdout.decode("utf-8", "replace"))
     return MinimgWhy(exit_code=0)
 

@@ -35,8 +35,12 @@ _logger = logging.getLogger(__name__)
 _VARIABLES = "variables.json"
 #: Of that Pants: its folder must lie in the checkout, and no file of that be in it.
 _DIST = ".minimg-diff-dist"
-#: Options of this run that say what it compares, not how images are built.
-_OWN_OPTIONS = ("--minimg-diff-", "--changed-", "--spec-files")
+#: Options that say what this run compares, and those that the other gets from here: twice is an
+#: error of Pants.
+_OWN_OPTIONS = re.compile(
+    r"--(minimg-diff-.*|changed-.*|spec-files.*|(no-)?pantsd(=.*)?|(no-)?loop(=.*)?"
+    r"|(pants-distdir|unmatched-cli-globs)=.*)\Z"
+)
 _OURS = (MinimalDockerImageTarget.alias, MinimalDockerIndexTarget.alias)
 
 
@@ -55,7 +59,7 @@ class NotBuilt(Exception):
 def options_of(arguments: Sequence[str]) -> list[str]:
     """Those before the goal, of Pants' command line without its program."""
     before = takewhile(lambda word: word.startswith("-"), arguments)
-    return [word for word in before if not word.startswith(_OWN_OPTIONS)]
+    return [word for word in before if not _OWN_OPTIONS.match(word)]
 
 
 def pants_command(options: Sequence[str], addresses: Iterable[Address]) -> list[str]:

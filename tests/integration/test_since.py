@@ -88,7 +88,8 @@ def test_since_a_revision(site: Repository) -> None:
 
 def test_as_text_with_options_that_hold_for_both(site: Repository) -> None:
     option = "--minimg-annotations={'a': 'b'}"
-    run = site.pants(option, "minimg-diff", "--since=HEAD", "app:image", level="info")
+    own = ["--no-pantsd", "--filter-target-type=minimal_docker_image"]
+    run = site.pants(option, *own, "minimg-diff", "--since=HEAD", "app:image", level="info")
     lines = run.succeeded().stdout.splitlines()
     assert lines[0] == "app:image since HEAD"
     assert lines[4] == "+      +9 B  /etc/more: built by app:text"

@@ -21,10 +21,11 @@ from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet
 from pants_plugin_minimg.goals.package_index import MinimalDockerIndexFieldSet
 from pants_plugin_minimg.goals.run import MinimalDockerImageRunFieldSet
 from pants_plugin_minimg.goals.run_index import MinimalDockerIndexRunFieldSet
+from pants_plugin_minimg.goals.why import MinimgWhy
 from pants_plugin_minimg.util_rules.host import HostAccess
 from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 from tests.bundler.elf_builder import Spec, build
-from tests.rules.support import plugin_rules, set_options
+from tests.rules.support import INHERITED, plugin_rules, set_options
 
 BUILD = """\
 file(name="amd", source="amd/tool")
@@ -149,6 +150,16 @@ def test_what_lies_beside_an_index_by_option(rule_runner: RuleRunner, name: str,
     for label in ("amd64", "arm64"):
         plan = json.loads(written[f"a/{name}.{label}.plan.json"])
         assert plan["platform"]["architecture"] == label
+
+
+@pytest.mark.parametrize("name", ["both", "each"])
+def test_why_says_it_of_each_platform(rule_runner: RuleRunner, name: str) -> None:
+    result = rule_runner.run_goal_rule(
+        MinimgWhy, args=[f"a:{name}", "--", "/tool"], env_inherit=INHERITED
+    )
+    heads = [line for line in result.stdout.splitlines() if line.endswith(":")]
+    assert sorted(heads) == [f"a:{name} for amd64:", f"a:{name} for arm64:"]
+    assert result.stdout.count("/tool (") == 2
 
 
 def test_what_an_index_cannot_be_made_of(rule_runner: RuleRunner) -> None:

@@ -19,9 +19,12 @@ ROOT = Address("", target_name="image", parameters={"x": "1", "y": "2"})
 def test_options_before_the_goal_are_handed_on() -> None:
     arguments = [
         "--level=debug", "--minimg-diff-since=main", "--changed-since=main", "--minimg-plans",
-        "--spec-files=x", "-ldebug", "minimg-diff", "--format=json", "a/b:image",
+        "--spec-files=x", "-ldebug", "--no-pantsd", "--pantsd=False", "--pants-distdir=x",
+        "--unmatched-cli-globs=warn", "--pantsd-max-memory-usage=1", "minimg-diff", "--format=json", "a/b:image",
     ]  # fmt: skip
-    assert since.options_of(arguments) == ["--level=debug", "--minimg-plans", "-ldebug"]
+    assert since.options_of(arguments) == [
+        "--level=debug", "--minimg-plans", "-ldebug", "--pantsd-max-memory-usage=1"
+    ]  # fmt: skip
 
 
 def test_folders_are_asked_for_and_filtered_by_address() -> None:
