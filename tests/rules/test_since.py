@@ -20,7 +20,8 @@ def test_options_before_the_goal_are_handed_on() -> None:
     arguments = [
         "--level=debug", "--minimg-diff-since=main", "--changed-since=main", "--minimg-plans",
         "--spec-files=x", "-ldebug", "--no-pantsd", "--pantsd=False", "--pants-distdir=x",
-        "--unmatched-cli-globs=warn", "--pantsd-max-memory-usage=1", "minimg-diff", "--format=json", "a/b:image",
+        "--unmatched-cli-globs=warn", "--pantsd-max-memory-usage=1", "minimg-diff",
+        "--format=json", "a/b:image",
     ]  # fmt: skip
     assert since.options_of(arguments) == [
         "--level=debug", "--minimg-plans", "-ldebug", "--pantsd-max-memory-usage=1"
