@@ -38,11 +38,12 @@ def run(options: argparse.Namespace) -> int:
     try:
         repository = revision.Repository(options.repository, variables)
         commit = repository.commit(options.revision)
-        with repository.checked_out(commit, options.checkout) as folder:
+        with repository.checked_out(commit, options.checkout) as checkout:
             with open(options.out, "wb") as out:
-                status = revision.run(options.words, folder, repository.variables, out)
-            if options.take and os.path.isdir(os.path.join(folder, options.take)):
-                shutil.move(os.path.join(folder, options.take), options.taken)
+                status = revision.run(options.words, checkout, repository.variables, out)
+            made = os.path.join(checkout.place, options.take or "")
+            if options.take and os.path.isdir(made):
+                shutil.move(made, options.taken)
     except KeyboardInterrupt:
         return 130
     if status:

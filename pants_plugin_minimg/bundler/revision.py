@@ -12,12 +12,32 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 
 #: In seconds: for a command that was told to stop, before it is killed.
 _PATIENCE = 20
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A worktree in `folder`. `place` is where the repository's `path` is in it, and `known` what
+    git has of it."""
+
+    folder: str
+    place: str
+    known: str
+
+    def forget(self) -> None:
+        """For git there is no such worktree any more, even while its files are in use. At once:
+        who is told to stop may have a second or two."""
+        shutil.rmtree(self.known, ignore_errors=True)
+        try:
+            os.rmdir(os.path.dirname(self.known))
+        except OSError:
+            pass  # there are others
 
 
 class Repository:
@@ -47,30 +67,24 @@ class Repository:
             ) from None
 
     @contextmanager
-    def checked_out(self, commit: str, folder: str) -> Iterator[str]:
-        """Where the repository's `path` is in a checkout below `folder`, which must not be there.
-
-        Raises MinimgError MINIMG-E046.
-        """
+    def checked_out(self, commit: str, folder: str) -> Iterator[Checkout]:
+        """A checkout in `folder`, which must not be there. Raises MinimgError MINIMG-E046."""
         made = os.path.abspath(folder)
+        # No hook of the user: it is for the user's own checkouts.
+        self._git("-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach",
+                  made, commit)  # fmt: skip
+        checkout = Checkout(made, os.path.join(made, self._below), self._git_folder(made))
         try:
-            # No hook of the user: it is for the user's own checkouts.
-            self._git("-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach",
-                      made, commit)  # fmt: skip
-            place = os.path.join(made, self._below)
-            if not os.path.isdir(place):
+            if not os.path.isdir(checkout.place):
                 raise MinimgError("MINIMG-E046", commit, f"it has no folder {self._below}")
-            yield place
+            yield checkout
         finally:
+            checkout.forget()
             shutil.rmtree(made, ignore_errors=True)
-            # Its folder is gone, so that git forgets this one.
-            self._forget(made)
 
-    def _forget(self, folder: str) -> None:
-        try:
-            self._git("worktree", "remove", "--force", folder)
-        except MinimgError:
-            pass  # it was never made
+    def _git_folder(self, worktree: str) -> str:
+        """Where git keeps what it knows of a worktree (gitrepository-layout(5))."""
+        return self._git("-C", worktree, "rev-parse", "--absolute-git-dir")
 
     def _git(self, *arguments: str) -> str:
         try:
@@ -91,7 +105,9 @@ class Repository:
         return os.fsdecode(done.stdout).rstrip("\n")
 
 
-def run(command: Sequence[str], cwd: str, variables: Mapping[str, str], out: IO[Any]) -> int:
+def run(
+    command: Sequence[str], checkout: Checkout, variables: Mapping[str, str], out: IO[Any]
+) -> int:
     """The exit status. An interrupt, and SIGTERM, reach the command before they are raised here.
 
     Raises OSError, KeyboardInterrupt.
@@ -103,12 +119,13 @@ def run(command: Sequence[str], cwd: str, variables: Mapping[str, str], out: IO[
     before = signal.signal(signal.SIGTERM, stop)
     try:
         process = subprocess.Popen(
-            command, cwd=cwd, env=dict(variables), stdin=subprocess.DEVNULL, stdout=out
+            command, cwd=checkout.place, env=dict(variables), stdin=subprocess.DEVNULL, stdout=out
         )
         try:
             return process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
+            checkout.forget()
             try:
                 process.wait(_PATIENCE)
             except subprocess.TimeoutExpired:

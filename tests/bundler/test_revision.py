@@ -138,21 +138,42 @@ def test_no_repository_and_no_git(
     assert "MINIMG-E046 git: it cannot be run: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_nothing_is_left_when_it_is_stopped(site: Site, sent: signal.Signals) -> None:
-    script = (
-        f"trap 'echo told >>{site.root}/../told; exit 1' INT; echo up; while :; do sleep 0.1; done"
-    )
+def started(site: Site, script: str) -> subprocess.Popen[bytes]:
+    """`at-revision` with a script that has written something."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pants_plugin_minimg.bundler", *site.arguments("old", script)],
         cwd=Path(__file__).resolve().parents[2],
+        start_new_session=True,
         # Python ignores the interrupt where its parent did.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
     )
     while not (site.out.exists() and site.out.read_text()):
         assert process.poll() is None
         time.sleep(0.01)
+    return process
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_when_it_is_stopped(site: Site, sent: signal.Signals) -> None:
+    told = site.root / "../told"
+    process = started(
+        site, f"trap 'echo told >>{told}; exit 1' INT; echo up; while :; do sleep 0.1; done"
+    )
     os.kill(process.pid, sent)
     assert process.wait() == 130
-    assert (site.root / "../told").read_text() == "told\n"
+    assert told.read_text() == "told\n"
     site.assert_clean()
+
+
+def test_git_knows_of_nothing_while_the_command_takes_its_time(site: Site) -> None:
+    """Pants kills what does not stop at once."""
+    told = site.root / "../told"
+    process = started(site, f"trap 'echo told >>{told}' INT; echo up; while :; do sleep 0.1; done")
+    os.kill(process.pid, signal.SIGINT)
+    while len(site.git("worktree", "list").splitlines()) > 1 or not told.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (site.root / ".git/worktrees").exists()
