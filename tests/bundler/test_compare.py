@@ -19,8 +19,8 @@ from tests.bundler.images import (
     put,
     with_parents,
 )
-from tests.bundler.test_imageindex import AMD, ARM, ARMHF, index
-from tests.bundler.test_imageindex import made as platform_image
+from tests.bundler.indices import AMD, ARM, ARMHF, index
+from tests.bundler.indices import made as platform_image
 
 
 def made(tmp: Path, changed: bool) -> Path:

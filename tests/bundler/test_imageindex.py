@@ -14,12 +14,8 @@ import pytest
 from pants_plugin_minimg.bundler import __main__ as commands
 from pants_plugin_minimg.bundler import archive, jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
-from tests.bundler import images
-from tests.bundler.images import file, hello_program, put, run, with_parents
+from tests.bundler.indices import AMD, ARM, ARMHF, index, made
 from tests.requirements import docker, unavailable, working
-
-AMD, ARM = ({"os": "linux", "architecture": name} for name in ("amd64", "arm64"))
-ARMHF = {"os": "linux", "architecture": "arm", "variant": "v7"}
 
 
 @pytest.fixture
@@ -29,39 +25,6 @@ def names() -> list[dict[str, str]]:
         {"repository": repository, "template": tag, "tag": tag, "name": f"{repository}:{tag}"}
         for tag in ("1", "latest")
     ]
-
-
-def made(tmp: Path, platform: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An image for a platform: its folder, with `image/layout` and `image/info.json`."""
-    folder = tmp / platform["architecture"]
-    folder.mkdir(parents=True)
-    monkeypatch.setattr(images, "PLATFORM", platform)
-    text = put(folder / "blobs", platform["architecture"].encode())
-    program = put(folder / "blobs", hello_program())
-    entries = [file(b"/hello", program, 0o755), file(b"/etc/which", text)]
-    images.image(folder, with_parents(entries), {"entrypoint": ["/hello"]})
-    return folder / "image"
-
-
-def index(
-    tmp: Path, parts: list[Path], names: list[dict[str, str]], **more: Any
-) -> tuple[Path, dict[str, Any]]:
-    """Runs `index`; gives the tar and the info."""
-    request = {"version": 1, "artifact": "x.tar", "names": names, "address": "//t:index", **more}
-    (tmp / "index.json").write_text(json.dumps(request))
-    out, blobs = tmp / "out", tmp / "merged" / "blobs" / "sha256"
-    blobs.mkdir(parents=True, exist_ok=True)
-    for part in parts:
-        for blob in (part / "layout" / "blobs" / "sha256").iterdir():
-            (blobs / blob.name).write_bytes(blob.read_bytes())
-    run(
-        "index", "--request", tmp / "index.json",
-        "--origin", *(f"//t:{number}" for number, _ in enumerate(parts)),
-        "--image", *(part / "layout" for part in parts),
-        "--info", *(part / "info.json" for part in parts),
-        "--out", out, "--layers", tmp / "merged", "--tar", out / "x.tar",
-    )  # fmt: skip
-    return out / "x.tar", json.loads((out / "info.json").read_bytes())
 
 
 def test_manifests_stay_as_they_are_and_the_order_does_not_matter(
