@@ -29,7 +29,7 @@ _COMMANDS = {
     "trial": "cli_trial",
     "packtrial": "cli_packtrial",
     "html": "cli_html",
-    **dict.fromkeys(("why", "diff"), "cli_why"),
+    **dict.fromkeys(("why", "diff", "blobs"), "cli_why"),
     "at-revision": "cli_revision",
 }
 

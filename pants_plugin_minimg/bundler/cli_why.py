@@ -1,4 +1,4 @@
-"""The commands `why` and `diff`."""
+"""The commands `why`, `diff` and `blobs`."""
 
 from __future__ import annotations
 
@@ -30,9 +30,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             default=[],
             help=f"plan.json of the {side} image, or of one of its index, for the reasons",
         )
-    diff.add_argument("old", nargs="?", help="a tar or OCI layout of ours; none: all is new")
-    diff.add_argument("new", help="a tar or OCI layout of ours")
+    diff.add_argument("old", nargs="?", help="tar, layout or blobs@sha256:…; none: all is new")
+    diff.add_argument("new", help="a tar or OCI layout of ours, or blobs@sha256:…")
     diff.set_defaults(run=run_diff)
+
+    blobs = commands.add_parser("blobs", help="print which blobs a manifest or an index names")
+    blobs.add_argument("document", help="the manifest or index")
+    blobs.set_defaults(run=run_blobs)
+
+
+def run_blobs(options: argparse.Namespace) -> None:
+    from pants_plugin_minimg.bundler import bareimage
+
+    print(jsonfile.canonical(bareimage.named(options.document)).decode(), end="")
 
 
 def run_why(options: argparse.Namespace) -> None:

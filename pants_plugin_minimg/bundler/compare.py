@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile, oci
+from pants_plugin_minimg.bundler import bareimage, jsonfile, oci
 from pants_plugin_minimg.bundler.errors import Problems
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.text import text
@@ -72,10 +72,15 @@ class Comparison:
 
 
 def load(path: str, scratch: str) -> list[Image]:
-    """An image, or those of an index of platforms.
+    """An image, or those of an index of platforms. `path` is a tar, the folder of an OCI layout, or
+    `FOLDER@sha256:…`: a manifest or an index of which the folder holds the blobs alone.
 
     Raises MinimgError MINIMG-E001, and Problems for what is no whole image of ours.
     """
+    folder, at, digest = path.rpartition("@")
+    if at and digest.startswith("sha256:"):
+        path = os.path.join(scratch, "bare.tar")
+        bareimage.write(folder, digest, path)
     archive = documents.opened(path, scratch)
     found, problems = documents.read(archive)
     problems = [*archive.problems, *problems]

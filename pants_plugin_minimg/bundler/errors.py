@@ -55,7 +55,7 @@ CODES = {
     "MINIMG-E045": "a sysroot's Python does not run here, to make byte code",
     "MINIMG-E046": "a revision cannot be checked out",
     "MINIMG-E047": "an image was not built at a revision",
-    "MINIMG-E049": "no Python that the sandbox program runs on",
+    "MINIMG-E048": "an image is not in Pants' store",
 }
 
 

@@ -11,7 +11,7 @@ from pants.base.build_environment import get_buildroot
 from pants.core.goals.package import BuiltPackage, PackageFieldSet
 from pants.engine.console import Console
 from pants.engine.env_vars import CompleteEnvironmentVars
-from pants.engine.fs import EMPTY_DIGEST, CreateDigest, Digest, FileEntry
+from pants.engine.fs import CreateDigest, Digest, FileEntry
 from pants.engine.goal import Goal, GoalSubsystem
 from pants.engine.internals.session import SessionValues
 from pants.engine.process import ProcessCacheScope
@@ -30,8 +30,9 @@ from pants_plugin_minimg.subsystems.bundler import (
     set_up_bundler,
     succeeded,
 )
-from pants_plugin_minimg.util_rules import host, since
+from pants_plugin_minimg.util_rules import host, since, stored
 from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
+from pants_plugin_minimg.util_rules.stored import Stored
 
 _DIFFERENT = 1
 
@@ -56,7 +57,10 @@ class MinimgDiffSubsystem(GoalSubsystem):
     args = ArgsListOption(
         example="old.tar new.tar",
         passthrough=True,
-        extra_help="The old tar (or folder with an OCI layout) and the new one.",
+        extra_help=(
+            "The old tar (or folder with an OCI layout) and the new one. An image that is still in "
+            "Pants' store is `sha256:DIGEST:SIZE`, as its docker-info.json has both."
+        ),
     )
     since = StrOption(
         default=None,
@@ -195,8 +199,24 @@ async def diff(
             "revision as in `--since=main`.",
         )
     bundler = await set_up_bundler(access.python)
-    paths = [os.path.join(get_buildroot(), path) for path in options.args]
-    await _compare(bundler, [[f"--format={options.format.value}", *paths]], [EMPTY_DIGEST], console)
+    paths, digests = [], []
+    names = [Stored.parse(argument) for argument in options.args]
+    for folder, argument, name in zip(("old", "new"), options.args, names):
+        if name is None:
+            paths.append(os.path.join(get_buildroot(), argument))
+        else:
+            paths.append(f"{folder}@{name.digest}")
+            digests.append(await stored.layout(bundler, name, folder))
+    inputs = await engine.merge_all(digests)
+    try:
+        await _compare(bundler, [[f"--format={options.format.value}", *paths]], [inputs], console)
+    except BundlerError:
+        raise
+    except Exception:
+        # What is left to go wrong with inputs: a layer's blob is not in the store.
+        if not digests:
+            raise
+        raise stored.missing(next(filter(None, names))) from None
     return MinimgDiff(exit_code=0)
 
 

@@ -189,3 +189,37 @@ def test_images_of_an_index_by_their_platforms(
     second, _ = decoder.raw_decode(text[end:].lstrip())
     assert first["paths"] == [] and first["title"] == "linux/amd64"
     assert second["new"] is None and second["old"]["platform"] == "linux/arm64"
+
+
+def test_blobs_alone(
+    both: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    parts = [platform_image(tmp_path / "x", each, monkeypatch) for each in (AMD, ARM)]
+    of_index = str(index(tmp_path / "x", parts, NAMES)[0])
+    for tar in (both[0], of_index):
+        bare = tmp_path / f"bare-{Path(tar).stem}"
+        with tarfile.open(tar) as archive:
+            archive.extractall(bare)
+        (descriptor, *_) = json.loads((bare / "index.json").read_bytes())["manifests"]
+        capsys.readouterr()
+        assert (
+            commands.main(["blobs", f"{bare}/blobs/{descriptor['digest'].replace(':', '/')}"]) == 0
+        )
+        named = json.loads(capsys.readouterr().out)
+        assert {kind: len(found) for kind, found in named.items()} == (
+            {"blobs": 0, "manifests": 2} if tar == of_index else {"blobs": 2, "manifests": 0}
+        )
+        for blob in (*named["blobs"], *named["manifests"]):
+            path = bare / "blobs" / blob["digest"].replace(":", "/")
+            assert path.stat().st_size == blob["size"]
+        for name in ("index.json", "manifest.json", "oci-layout"):
+            (bare / name).unlink()
+        assert commands.main(["diff", f"{bare}@{descriptor['digest']}", tar]) == 0
+        wrong = descriptor["digest"][:-1] + ("0" if descriptor["digest"][-1] != "0" else "1")
+        assert commands.main(["diff", f"{bare}@{wrong}", tar]) == 2
+        assert "MINIMG-E001 " in capsys.readouterr().err
+    (tmp_path / "other").write_text('{"mediaType": "x"}')
+    assert commands.main(["blobs", str(tmp_path / "other")]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from hashlib import sha256
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -16,13 +17,14 @@ from pants.core.goals.package import BuiltPackage, OutputPathField
 from pants.core.goals.run import RunRequest
 from pants.core.target_types import ArchiveTarget, FileTarget
 from pants.engine.addresses import Address
-from pants.engine.fs import Digest, DigestContents, Snapshot
+from pants.engine.fs import CreateDigest, Digest, DigestContents, FileContent, Snapshot
 from pants.engine.internals.scheduler import ExecutionError
 from pants.engine.rules import QueryRule
 from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg import register
 from pants_plugin_minimg.bundler import __main__ as bundler
+from pants_plugin_minimg.bundler import oci
 from pants_plugin_minimg.goals import package
 from pants_plugin_minimg.goals.diff import MinimgDiff
 from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet
@@ -365,6 +367,52 @@ def test_diff(rule_runner: RuleRunner, tmp_path: Path) -> None:
     with pytest.raises(ExecutionError) as caught:
         rule_runner.run_goal_rule(MinimgDiff, args=["--", paths[0]], env_inherit=INHERITED)
     assert "MINIMG-E018 minimg-diff: 1 images were named" in str(caught.value)
+
+
+def test_diff_of_what_is_in_the_store(rule_runner: RuleRunner, tmp_path: Path) -> None:
+    built = build(rule_runner, "script_image")
+    files = contents(rule_runner, built.digest)
+    (image,) = json.loads(files["app/script_image.docker-info.json"])["manifests"]
+    (tmp_path / "x.tar").write_bytes(files["app/script_image.tar"])
+    (tmp_path / "other.tar").write_bytes(
+        contents(rule_runner, build(rule_runner, "packed_image").digest)["there/x.tar"]
+    )
+    stored = f"{image['digest']}:{image['size']}"
+
+    def said(*args: str) -> str:
+        result = rule_runner.run_goal_rule(MinimgDiff, args=["--", *args], env_inherit=INHERITED)
+        return str(result.stdout)
+
+    assert len(said(stored, f"{tmp_path}/x.tar").splitlines()) == 3
+    assert "/etc/app.toml" in said(f"{tmp_path}/other.tar", stored)
+    gone = "sha256:" + "0" * 64
+    for name, problem in (
+        (f"{gone}:{image['size']}", f"MINIMG-E048 {gone}:{image['size']}: "),
+        (f"{image['digest']}:7", f"MINIMG-E048 {image['digest']}:7: "),
+        (image["digest"], f"MINIMG-E018 {image['digest']}: Pants' store finds a blob by digest"),
+    ):
+        with pytest.raises(ExecutionError) as caught:
+            said(name, stored)
+        assert problem in str(caught.value)
+
+
+def test_diff_where_a_layer_left_the_store(rule_runner: RuleRunner) -> None:
+    layer = {"digest": "sha256:" + "1" * 64, "size": 5, "mediaType": oci.LAYER_GZIP}
+    config = json.dumps({"os": "linux", "architecture": "amd64"}).encode()
+    manifest = json.dumps(
+        {
+            "mediaType": oci.MANIFEST,
+            "config": {"digest": f"sha256:{sha256(config).hexdigest()}", "size": len(config)},
+            "layers": [layer],
+        }
+    ).encode()
+    rule_runner.request(
+        Digest, [CreateDigest([FileContent("a", config), FileContent("b", manifest)])]
+    )
+    stored = f"sha256:{sha256(manifest).hexdigest()}:{len(manifest)}"
+    with pytest.raises(ExecutionError) as caught:
+        rule_runner.run_goal_rule(MinimgDiff, args=["--", stored, stored], env_inherit=INHERITED)
+    assert f"MINIMG-E048 {stored}: it is not, or no longer whole" in str(caught.value)
 
 
 @pytest.mark.parametrize(
