@@ -210,13 +210,11 @@ async def diff(
     inputs = await engine.merge_all(digests)
     try:
         await _compare(bundler, [[f"--format={options.format.value}", *paths]], [inputs], console)
-    except BundlerError:
-        raise
-    except Exception:
-        # What is left to go wrong with inputs: a layer's blob is not in the store.
-        if not digests:
+    except Exception as error:
+        absent = [name for name in names if name is not None]
+        if not absent or not stored.is_missing(error):
             raise
-        raise stored.missing(next(filter(None, names))) from None
+        raise stored.missing(absent[0]) from None
     return MinimgDiff(exit_code=0)
 
 

@@ -42,6 +42,11 @@ class Stored:
         return cls(match[1], int(match[2]))
 
 
+def is_missing(error: Exception) -> bool:
+    """Whether Pants lacks a blob, or has it with another size: neither is a type of its own."""
+    return any(words in str(error) for words in ("not present in", "hash collision reading"))
+
+
 def missing(name: Stored) -> BundlerError:
     error = MinimgError(
         "MINIMG-E048",
@@ -74,7 +79,11 @@ async def _named(bundler: Bundler, name: Stored) -> dict[str, list[Stored]]:
     try:
         (result,) = await engine.execute_all([step])
         succeeded([step], [result])
-    except Exception:
+    except BundlerError:
+        raise missing(name) from None  # some other file is there
+    except Exception as error:
+        if not is_missing(error):
+            raise
         raise missing(name) from None
     return {
         kind: [Stored(each["digest"], each["size"]) for each in found]
