@@ -26,8 +26,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     at.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def _status(options: argparse.Namespace, variables: dict[str, str]) -> int:
+    """Of the command. Raises KeyboardInterrupt."""
     from pants_plugin_minimg.bundler import revision
+
+    stop = revision.Stop()
+    with stop.listened_to():
+        repository = revision.Repository(options.repository, variables)
+        commit = repository.commit(options.revision)
+        with repository.checked_out(commit, options.checkout) as checkout:
+            with open(options.out, "wb") as out:
+                status = revision.run(options.words, checkout, repository.variables, out, stop)
+            made = os.path.join(checkout.place, options.take or "")
+            if options.take and os.path.isdir(made):
+                shutil.move(made, options.taken)
+    return status
+
+
+def run(options: argparse.Namespace) -> int:
     from pants_plugin_minimg.bundler.errors import MinimgError
 
     variables = dict(os.environ)
@@ -36,14 +52,7 @@ def run(options: argparse.Namespace) -> int:
             wanted = set(jsonfile.parse(file.read()))
         variables = {name: value for name, value in variables.items() if name in wanted}
     try:
-        repository = revision.Repository(options.repository, variables)
-        commit = repository.commit(options.revision)
-        with repository.checked_out(commit, options.checkout) as checkout:
-            with open(options.out, "wb") as out:
-                status = revision.run(options.words, checkout, repository.variables, out)
-            made = os.path.join(checkout.place, options.take or "")
-            if options.take and os.path.isdir(made):
-                shutil.move(made, options.taken)
+        status = _status(options, variables)
     except KeyboardInterrupt:
         return 130
     if status:

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 
@@ -105,32 +105,60 @@ class Repository:
         return os.fsdecode(done.stdout).rstrip("\n")
 
 
+class Stop:
+    """An interrupt and SIGTERM: they raise KeyboardInterrupt in `wait`, and are kept in mind until
+    then. Between two steps they would leave what the first has made."""
+
+    def __init__(self) -> None:
+        self.told = self._raises = False
+
+    def __call__(self, *_: object) -> None:
+        self.told = True
+        if self._raises:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def listened_to(self) -> Iterator[None]:
+        before = {each: signal.signal(each, self) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def wait(self, process: subprocess.Popen[bytes]) -> int:
+        """The exit status. Raises KeyboardInterrupt."""
+        try:
+            self._raises = True
+            if self.told:
+                raise KeyboardInterrupt
+            return process.wait()
+        finally:
+            self._raises = False
+
+
 def run(
-    command: Sequence[str], checkout: Checkout, variables: Mapping[str, str], out: IO[Any]
+    command: Sequence[str],
+    checkout: Checkout,
+    variables: Mapping[str, str],
+    out: IO[Any],
+    stop: Stop,
 ) -> int:
-    """The exit status. An interrupt, and SIGTERM, reach the command before they are raised here.
+    """The exit status. `stop` reaches the command before it is raised here.
 
     Raises OSError, KeyboardInterrupt.
     """
-
-    def stop(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
+    process = subprocess.Popen(
+        command, cwd=checkout.place, env=dict(variables), stdin=subprocess.DEVNULL, stdout=out
+    )
     try:
-        process = subprocess.Popen(
-            command, cwd=checkout.place, env=dict(variables), stdin=subprocess.DEVNULL, stdout=out
-        )
+        return stop.wait(process)
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        checkout.forget()
         try:
-            return process.wait()
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            checkout.forget()
-            try:
-                process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as bundler
+from pants_plugin_minimg.bundler import revision
 from tests.requirements import working
 
 LOOK = "cat file; pwd; ls; echo ${NAME-unset} ${OTHER-unset}"
@@ -42,9 +43,9 @@ class Site:
         command = ["git", "-C", str(self.root), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    def arguments(self, revision: str, script: str, *options: str) -> list[str]:
+    def arguments(self, name: str, script: str, *options: str) -> list[str]:
         return [
-            "at-revision", f"--repository={self.root}/sub", f"--revision={revision}",
+            "at-revision", f"--repository={self.root}/sub", f"--revision={name}",
             f"--checkout={self.checkout}", f"--out={self.out}", *options, "--", "sh", "-c", script,
         ]  # fmt: skip
 
@@ -104,7 +105,7 @@ def test_a_command_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    "revision,said",
+    "name,said",
     [
         ("none", "MINIMG-E046 none: it is no revision of "),
         ("--help", "MINIMG-E046 --help: it is no revision of "),
@@ -112,7 +113,7 @@ def test_a_command_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_a_revision_that_is_not_there(
-    site: Site, revision: str, said: str, capsys: pytest.CaptureFixture[str]
+    site: Site, name: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tree = subprocess.run(
         ["git", "-C", str(site.root), "mktree"], input=b"", capture_output=True, check=True
@@ -120,7 +121,7 @@ def test_a_revision_that_is_not_there(
     site.git(
         "tag", "empty", site.git("commit-tree", "-m", "x", tree.stdout.decode().strip()).strip()
     )
-    assert bundler.main(site.arguments(revision, LOOK)) == 2
+    assert bundler.main(site.arguments(name, LOOK)) == 2
     assert said in capsys.readouterr().err
     site.assert_clean()
 
@@ -162,6 +163,17 @@ def test_nothing_is_left_when_it_is_stopped(site: Site, sent: signal.Signals) ->
     os.kill(process.pid, sent)
     assert process.wait() == 130
     assert told.read_text() == "told\n"
+    site.assert_clean()
+
+
+def test_one_that_comes_before_the_command_is_kept_in_mind(site: Site) -> None:
+    repository = revision.Repository(str(site.root), os.environ)
+    stop = revision.Stop()
+    with stop.listened_to():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt), open(site.out, "wb") as out:
+            with repository.checked_out(repository.commit("old"), str(site.checkout)) as made:
+                revision.run(["sleep", "600"], made, os.environ, out, stop)
     site.assert_clean()
 
 
