@@ -56,6 +56,7 @@ CODES = {
     "MINIMG-E046": "a revision cannot be checked out",
     "MINIMG-E047": "an image was not built at a revision",
     "MINIMG-E048": "an image is not in Pants' store",
+    "MINIMG-E049": "no Python that the sandbox program runs on",
 }
 
 

@@ -122,24 +122,22 @@ async def built_at(
     (names,) = await engine.create_digests(
         [CreateDigest([FileContent(_VARIABLES, json.dumps(sorted(variables)).encode())])]
     )
-    step = await engine.process_of_venv(
-        process(
-            bundler,
-            (
-                "at-revision",
-                f"--repository={get_buildroot()}",
-                f"--revision={revision}",
-                f"--checkout={os.path.join(scratch, 'checkout')}",
-                f"--variables={_VARIABLES}",
-                f"--take={_DIST}",
-                f"--taken={dist}",
-                f"--out={peeked}",
-                "--",
-                *pants_command(options_of(arguments), addresses),
-            ),
-            description=f"Build images as they were at {revision}",
-            inputs=names,
-        )
+    step = process(
+        bundler,
+        (
+            "at-revision",
+            f"--repository={get_buildroot()}",
+            f"--revision={revision}",
+            f"--checkout={os.path.join(scratch, 'checkout')}",
+            f"--variables={_VARIABLES}",
+            f"--take={_DIST}",
+            f"--taken={dist}",
+            f"--out={peeked}",
+            "--",
+            *pants_command(options_of(arguments), addresses),
+        ),
+        description=f"Build images as they were at {revision}",
+        inputs=names,
     )
     images = ", ".join(map(str, addresses))
     _logger.info(f"Building {images} as at {revision}, in a checkout of it.")
