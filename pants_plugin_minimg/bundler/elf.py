@@ -5,11 +5,13 @@ PT_LOAD, strings are found by DT_STRTAB, the last of several equal tags counts (
 elf/get-dynamic-info.h, elf/dl-load.c). Everything that the file says is bounded before it is used.
 """
 
-from __future__ import annotations
-
+# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
+# which takes longer than most closures.
 import struct
-from collections.abc import Iterable
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterator
+from itertools import starmap, takewhile
+from operator import itemgetter
+from typing import BinaryIO, NamedTuple, Optional
 
 ET_EXEC, ET_DYN = 2, 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
@@ -25,9 +27,11 @@ MAX_STRING = 1 << 16
 MAX_STRINGS = 1 << 24
 MAX_DYNAMIC = 1 << 20
 MAX_NEEDED = 1 << 16
+_ASKING = frozenset([DT_NEEDED, DT_AUXILIARY, DT_FILTER])
+_TAG = itemgetter(0)
 _PAGE = 4096
 _PATH_MAX = 4096
-_WINDOW = 1 << 14
+_WINDOW = 1 << 12
 _CHUNK = 1 << 20
 
 
@@ -74,15 +78,15 @@ class Elf(NamedTuple):
 
     header: Header
     segments: tuple[Segment, ...]
-    interp: bytes | None
+    interp: Optional[bytes]
     dynamic: bool
     tags: dict[int, int]
     needed: tuple[tuple[int, bytes], ...] = ()
-    soname: bytes | None = None
-    rpath: bytes | None = None
-    runpath: bytes | None = None
+    soname: Optional[bytes] = None
+    rpath: Optional[bytes] = None
+    runpath: Optional[bytes] = None
     flags_1: int = 0
-    interp_error: str | None = None
+    interp_error: Optional[str] = None
 
     @property
     def machine(self) -> int:
@@ -109,34 +113,71 @@ class Elf(NamedTuple):
         return self.header.osabi
 
 
+class _Layout(NamedTuple):
+    """How files of one class and byte order are laid out, from the ELF specification.
+
+    `segment` is without p_paddr; of 64 bits its fields are in Segment's order.
+    """
+
+    elfclass: int
+    endian: str
+    order: str
+    header: struct.Struct
+    segment: struct.Struct
+    entry: struct.Struct
+
+
+def _layout(elfclass: int, endian: str) -> _Layout:
+    order = "<" if endian == "little" else ">"
+    texts = (
+        ("HHIQQQIHHH", "IIQQ8xQQQ", "qQ") if elfclass == 64 else ("HHIIIIIHHH", "III4xIIII", "iI")
+    )
+    return _Layout(elfclass, endian, order, *(struct.Struct(order + text) for text in texts))
+
+
+#: By EI_CLASS and EI_DATA.
+_LAYOUTS = {
+    bytes([number, data]): _layout(elfclass, endian)
+    for number, elfclass in ((1, 32), (2, 64))
+    for data, endian in ((1, "little"), (2, "big"))
+}
+
+
 def read_header(file: BinaryIO) -> Header:
     """The first bytes alone. ElfError for no ELF file, or one cut off inside its header."""
-    return _parse_header(_at(file, 0, 64))
+    return _parse_header(_at(file, 0, 64))[0]
 
 
-def _parse_header(raw: bytes) -> Header:
+def _parse_header(raw: bytes) -> tuple[Header, _Layout]:
     if raw[:4] != b"\x7fELF":
         raise ElfError("not an ELF file")
     if len(raw) < 52:
         raise ElfError("cut off in the file header")
-    elfclass = {1: 32, 2: 64}.get(raw[4])
-    endian = {1: "little", 2: "big"}.get(raw[5])
-    if elfclass is None or endian is None:
+    layout = _LAYOUTS.get(raw[4:6])
+    if layout is None:
         raise ElfError("neither 32 nor 64 bits, or no known byte order")
-    order = "<" if endian == "little" else ">"
-    layout = order + ("HHIQQQIHHH" if elfclass == 64 else "HHIIIIIHHH")
-    if len(raw) < 16 + struct.calcsize(layout):
+    if len(raw) < 16 + layout.header.size:
         raise ElfError("cut off in the file header")
-    fields = struct.unpack_from(layout, raw, 16)
+    fields = layout.header.unpack_from(raw, 16)
     e_type, machine, version, _, phoff, _, flags, _, phentsize, phnum = fields
-    return Header(
-        raw[:16], elfclass, endian, e_type, machine, version, flags, phoff, phentsize, phnum
+    ident, elfclass, endian = raw[:16], layout.elfclass, layout.endian
+    return (
+        Header(ident, elfclass, endian, e_type, machine, version, flags, phoff, phentsize, phnum),
+        layout,
     )
 
 
-def read(file: BinaryIO) -> Elf:
-    """All that a loader reads. ElfError for whatever it would not load."""
-    return Reader(file).read()
+def head(file: BinaryIO) -> bytes:
+    """The first bytes, which most files have all of their headers in. ElfError: unreadable."""
+    return _at(file, 0, _PAGE)
+
+
+def read(file: BinaryIO, first: Optional[bytes] = None) -> Elf:
+    """All that a loader reads. ElfError for whatever it would not load.
+
+    `first` is the file's `head`, if that was read already.
+    """
+    return Reader(file, first).read()
 
 
 def _at(file: BinaryIO, offset: int, size: int) -> bytes:
@@ -148,27 +189,30 @@ def _at(file: BinaryIO, offset: int, size: int) -> bytes:
         return b""
     try:
         file.seek(offset)
-        pieces = [file.read(min(size, _CHUNK))]
+        out = file.read(min(size, _CHUNK))
+        if not out or len(out) == size:
+            return out
+        pieces = [out]
         while pieces[-1] and (left := size - sum(map(len, pieces))) > 0:
             pieces.append(file.read(min(left, _CHUNK)))
     except (OSError, ValueError, OverflowError) as err:
         raise ElfError(f"cannot be read: {err}") from err
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return b"".join(pieces)
 
 
 class Reader:
     """One file being read; `first` saves most reads, since linkers put these tables in front."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, first: Optional[bytes] = None) -> None:
         self.file = file
-        self.first = _at(file, 0, 2 * _PAGE)
+        self.first = head(file) if first is None else first
         self._window, self._window_at = b"", 0
-        self.header = _parse_header(self.first)
-        self.order = "<" if self.header.endian == "little" else ">"
+        self.header, self._layout = _parse_header(self.first)
+        self.order = self._layout.order
         self.wide = self.header.elfclass == 64
         self.segments = self._segments()
         # What is mapped later covers what was mapped before.
-        self.loads = [s for s in reversed(self.segments) if s.kind == PT_LOAD]
+        self._loads = [s for s in reversed(self.segments) if s.kind == PT_LOAD]
         self._strings: dict[int, bytes] = {}
         self._string_bytes = 0
 
@@ -184,43 +228,41 @@ class Reader:
         return self._window[:size]
 
     def _segments(self) -> tuple[Segment, ...]:
-        header = self.header
+        header, layout = self.header, self._layout.segment
         if header.phnum == 0:
             return ()
-        # Without p_paddr; of 64 bits the fields are in Segment's order.
-        layout = struct.Struct(self.order + ("IIQQ8xQQQ" if self.wide else "III4xIIII"))
         if header.phentsize != layout.size:
             raise ElfError(f"program headers of {header.phentsize} bytes each")
         raw = self.at(header.phoff, header.phnum * layout.size)
         if len(raw) < header.phnum * layout.size:
             raise ElfError("cut off in the program headers")
         if self.wide:
-            return tuple(map(Segment._make, layout.iter_unpack(raw)))
+            return tuple(starmap(Segment, layout.iter_unpack(raw)))
         return tuple(
             Segment(kind, flags, offset, vaddr, filesz, memsz, align)
             for kind, offset, vaddr, filesz, memsz, flags, align in layout.iter_unpack(raw)
         )
 
     def read(self) -> Elf:
-        interp, interp_error = self._interp()
-        dynamic = None
+        interp, interp_error, dynamic = None, None, None
         for segment in self.segments:
             # A file of debug information keeps the header with nothing behind it.
             if segment.kind == PT_DYNAMIC and segment.filesz:
                 dynamic = segment
+            elif segment.kind == PT_INTERP and interp is None and interp_error is None:
+                interp, interp_error = self._interp(segment)
         if dynamic is None:
             return Elf(self.header, self.segments, interp, False, {}, interp_error=interp_error)
         needed: list[tuple[int, int]] = []
         tags: dict[int, int] = {}
-        for tag, value in self._entries(dynamic):
-            tags[tag] = value
-            if tag in (DT_NEEDED, DT_AUXILIARY, DT_FILTER):
-                needed.append((tag, value))
-                if len(needed) > MAX_NEEDED:
-                    raise ElfError("too many libraries asked for")
+        for entries in self._entries(dynamic):
+            tags.update(entries)
+            needed += [entry for entry in entries if entry[0] in _ASKING]
+            if len(needed) > MAX_NEEDED:
+                raise ElfError("too many libraries asked for")
         table = tags.get(DT_STRTAB)
 
-        def optional(tag: int) -> bytes | None:
+        def optional(tag: int) -> Optional[bytes]:
             return None if tag not in tags else self.string(table, tags[tag])
 
         return Elf(
@@ -237,26 +279,21 @@ class Reader:
             tags=tags,
         )
 
-    def _interp(self) -> tuple[bytes | None, str | None]:
-        """The first PT_INTERP, under the kernel's conditions (Linux, fs/binfmt_elf.c)."""
-        for segment in self.segments:
-            if segment.kind == PT_INTERP:
-                if not 2 <= segment.filesz <= _PATH_MAX:
-                    return None, "the interpreter's name is empty or too long"
-                raw = self.at(segment.offset, segment.filesz)
-                if len(raw) < segment.filesz or raw[-1:] != b"\0":
-                    return None, "the interpreter's name has no end"
-                return raw.partition(b"\0")[0], None
-        return None, None
+    def _interp(self, segment: Segment) -> tuple[Optional[bytes], Optional[str]]:
+        """The interpreter's name, or why the kernel would refuse it (Linux, fs/binfmt_elf.c)."""
+        if not 2 <= segment.filesz <= _PATH_MAX:
+            return None, "the interpreter's name is empty or too long"
+        raw = self.at(segment.offset, segment.filesz)
+        if len(raw) < segment.filesz or raw[-1:] != b"\0":
+            return None, "the interpreter's name has no end"
+        return raw.partition(b"\0")[0], None
 
     def offset_of(self, vaddr: int) -> tuple[int, int]:
         """Where in the file an address is, and how many bytes of the file follow it there."""
-        for segment in self.loads:
-            if segment.vaddr <= vaddr < segment.vaddr + segment.filesz:
-                return vaddr - segment.vaddr + segment.offset, segment.filesz - (
-                    vaddr - segment.vaddr
-                )
-        for segment in self.loads:  # whole pages are mapped
+        for _, _, offset, start, filesz, _, _ in self._loads:
+            if start <= vaddr < start + filesz:
+                return vaddr - start + offset, filesz - (vaddr - start)
+        for segment in self._loads:  # whole pages are mapped
             start = segment.vaddr & -_PAGE
             end = (segment.vaddr + segment.filesz + _PAGE - 1) & -_PAGE
             if segment.filesz and start <= vaddr < end:
@@ -265,25 +302,27 @@ class Reader:
                 return segment.offset - segment.vaddr + vaddr, end - vaddr
         raise ElfError(f"no segment maps the address {vaddr:#x}")
 
-    def _entries(self, dynamic: Segment) -> Iterable[tuple[int, int]]:
+    def _entries(self, dynamic: Segment) -> Iterator[list[tuple[int, int]]]:
+        """(tag, value) up to DT_NULL, in lists of some thousand."""
         offset, room = self.offset_of(dynamic.vaddr)
-        layout = struct.Struct(self.order + ("qQ" if self.wide else "iI"))
+        layout = self._layout.entry
         room = min(room, MAX_DYNAMIC * layout.size)
         done = 0
         size = min(max(dynamic.filesz, layout.size), 1 << 16)
         while done + layout.size <= room:
             raw = self.at(offset + done, min(size, room - done) // layout.size * layout.size)
-            whole = len(raw) // layout.size * layout.size
+            whole = len(raw) // layout.size
             if not whole:
                 break
-            for tag, value in layout.iter_unpack(raw[:whole]):
-                if tag == 0:
-                    return
-                yield tag, value
-            done += whole
+            # The tag of DT_NULL is 0.
+            entries = list(takewhile(_TAG, layout.iter_unpack(raw[: whole * layout.size])))
+            yield entries
+            if len(entries) < whole:
+                return
+            done += whole * layout.size
         raise ElfError("the dynamic section has no end")
 
-    def string(self, table: int | None, index: int) -> bytes:
+    def string(self, table: Optional[int], index: int) -> bytes:
         known = self._strings.get(index)
         if known is not None:
             return known
@@ -312,7 +351,7 @@ class Reader:
         raise ElfError("a name has no end or is too long")
 
 
-def platform(elf: Elf) -> tuple[str, str, str | None]:
+def platform(elf: Elf) -> tuple[str, str, Optional[str]]:
     """(os, architecture, variant) as OCI names them. ElfError for a machine that has no name there.
 
     x32 (a 32-bit file for x86-64) is refused: no container platform runs it.
@@ -322,7 +361,7 @@ def platform(elf: Elf) -> tuple[str, str, str | None]:
     machine = elf.machine
     if machine == EM_ARM and not wide and little:
         return "linux", "arm", "v7" if elf.e_flags & EF_ARM_HARD_FLOAT else "v5"
-    known: dict[tuple[int, bool, bool], tuple[str, str | None]] = {
+    known: dict[tuple[int, bool, bool], tuple[str, Optional[str]]] = {
         (EM_X86_64, True, True): ("amd64", None),
         (EM_386, False, True): ("386", None),
         (EM_AARCH64, True, True): ("arm64", "v8"),

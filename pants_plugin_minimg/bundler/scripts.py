@@ -1,9 +1,9 @@
 """Which programs a `#!` script starts (Linux, fs/binfmt_script.c), also through `env`."""
 
-from __future__ import annotations
-
+# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
+# which takes longer than most closures.
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroot import Sysroot, Walk
@@ -62,7 +62,7 @@ def _error(path: bytes, problem: str, remedy: str = "") -> MinimgError:
     return MinimgError("MINIMG-E006", text(path), problem, remedy)
 
 
-def _first_line(sysroot: Sysroot, path: bytes, walk: Walk) -> bytes | None:
+def _first_line(sysroot: Sysroot, path: bytes, walk: Walk) -> Optional[bytes]:
     """What follows `#!`, as far as the kernel reads; None for a file that is no script."""
     with sysroot.open(walk.real) as file:
         head = file.read(_BUFFER)
@@ -169,7 +169,7 @@ _ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"f": b"\f", b"v": b"\v", b"_
 
 def _words(path: bytes, line: bytes) -> Iterator[bytes]:
     """Split as `env -S` does: blanks, both quotes, backslashes; `#` at a word's start ends it."""
-    word: bytes | None = None
+    word: Optional[bytes] = None
     quote = b""
     index = 0
     while index < len(line):

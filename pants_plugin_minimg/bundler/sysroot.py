@@ -4,13 +4,13 @@ Paths are absolute bytes inside the root. A sysroot answers for single canonical
 the canonical path as the kernel would with that root as its `/`.
 """
 
-from __future__ import annotations
-
+# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
+# which takes longer than most closures.
 import abc
 import errno
 import os
 import stat as stat_module
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Optional
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.text import text
@@ -45,9 +45,9 @@ class Walk(NamedTuple):
     """
 
     real: bytes
-    stat: Stat | None
+    stat: Optional[Stat]
     links: tuple[tuple[bytes, bytes], ...]
-    error: str | None
+    error: Optional[str]
     left: tuple[bytes, ...] = ()
 
 
@@ -65,12 +65,12 @@ class Sysroot(abc.ABC):
         self.derived: dict[type, Any] = {}
         self._changes = 0
         self._forgotten_at = 0
-        self._stats: dict[bytes, Stat | None] = {}
+        self._stats: dict[bytes, Optional[Stat]] = {}
         self._texts: dict[bytes, bytes] = {}
         self._walks: dict[tuple[bytes, bool], Walk] = {}
 
     @abc.abstractmethod
-    def lstat(self, path: bytes) -> Stat | None:
+    def lstat(self, path: bytes) -> Optional[Stat]:
         """None where nothing is, or where it may not be looked (see `denied`)."""
 
     @abc.abstractmethod
@@ -174,7 +174,7 @@ class Sysroot(abc.ABC):
             return Walk(real, None, tuple(passed), "ENOTDIR")
         return Walk(real, stat, tuple(passed), None, tuple(left))
 
-    def _stat(self, path: bytes) -> Stat | None:
+    def _stat(self, path: bytes) -> Optional[Stat]:
         try:
             return self._stats[path]
         except KeyError:
@@ -217,7 +217,7 @@ class DirSysroot(Sysroot):
     def _on_disk(self, path: bytes) -> bytes:
         return self._prefix + path if path != b"/" else self._prefix or b"/"
 
-    def lstat(self, path: bytes) -> Stat | None:
+    def lstat(self, path: bytes) -> Optional[Stat]:
         try:
             # The root itself may be named through a link.
             follow = path == b"/"
@@ -332,7 +332,7 @@ class TreeSysroot(Sysroot):
     def add_dir(self, path: bytes, mode: int = 0o755) -> None:
         self._add(path, "dir", mode, 0, b"")
 
-    def lstat(self, path: bytes) -> Stat | None:
+    def lstat(self, path: bytes) -> Optional[Stat]:
         node = self._nodes.get(path)
         return None if node is None else node.stat
 
@@ -379,7 +379,7 @@ class OverlaySysroot(Sysroot):
             parent = parent.rpartition(b"/")[0]
         return True
 
-    def lstat(self, path: bytes) -> Stat | None:
+    def lstat(self, path: bytes) -> Optional[Stat]:
         stat = self.upper.lstat(path)
         if stat is None and self._below(path):
             stat = self.lower.lstat(path)
@@ -410,5 +410,5 @@ class OverlaySysroot(Sysroot):
         return sorted(names)
 
 
-def _is_dir(stat: Stat | None) -> bool:
+def _is_dir(stat: Optional[Stat]) -> bool:
     return stat is not None and stat.kind == "dir"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 #: What would end a line, or move a terminal's cursor: C0, DEL, C1, and Unicode's own line ends.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+#: Compiled when there is one, which is hardly ever.
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 
 
 def text(path: bytes) -> str:
     r"""UTF-8 decoded, on one line; a byte that is not UTF-8, or of a control character, becomes
     `\xNN`, and a backslash `\\`."""
     shown = path.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
-    return shown if shown.isprintable() else _CONTROL.sub(_escaped, shown)
+    return shown if shown.isprintable() else re.sub(_CONTROL, _escaped, shown)
 
 
 def _escaped(found: re.Match[str]) -> str:

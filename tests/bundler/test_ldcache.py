@@ -148,5 +148,10 @@ def test_this_machines_cache() -> None:
         cache = ldcache.parse(file.read())
     assert cache is not None
     assert len(cache.entries) > 10
-    alive = [os.path.exists(path) for items in cache.entries.values() for _, path in items]
+    paths = [
+        cache.lookup(name, frozenset([flags]))
+        for name, items in cache.entries.items()
+        for flags, _ in items
+    ]
+    alive = [path is not None and os.path.exists(path) for path in paths]
     assert sum(alive) > len(alive) * 0.9

@@ -1,9 +1,9 @@
 """What the resolutions in one sysroot share: parsed files, caches, directory lists."""
 
-from __future__ import annotations
-
+# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
+# which takes longer than most closures.
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from pants_plugin_minimg.bundler import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
@@ -18,7 +18,7 @@ class File(NamedTuple):
     """A file that was opened: its first bytes, and what a loader reads of it or why it cannot."""
 
     raw: bytes
-    elf: elf.Elf | None
+    elf: Optional[elf.Elf]
     error: str
 
 
@@ -28,27 +28,27 @@ class LoaderFacts(NamedTuple):
 
     directories: tuple[bytes, ...]
     version: tuple[int, int]
-    soname: bytes | None
+    soname: Optional[bytes]
 
 
 class Context:
     def __init__(self, sysroot: Sysroot) -> None:
         self.sysroot = sysroot
         self.generation = sysroot.generation
-        self._files: dict[bytes, File | None] = {}
-        self._verdicts: dict[tuple[bytes, int, int], dict[bytes, str | None]] = {}
+        self._files: dict[bytes, Optional[File]] = {}
+        self._verdicts: dict[tuple[bytes, int, int], dict[bytes, Optional[str]]] = {}
         self._facts: dict[bytes, LoaderFacts] = {}
-        self._texts: dict[bytes, bytes | None] = {}
-        self._caches: dict[bytes, Cache | None] = {}
+        self._texts: dict[bytes, Optional[bytes]] = {}
+        self._caches: dict[bytes, Optional[Cache]] = {}
         self._symbols: dict[tuple[bytes, tuple[bytes, ...], bool], frozenset[bytes]] = {}
 
-    def file(self, real: bytes) -> File | None:
+    def file(self, real: bytes) -> Optional[File]:
         """None when it cannot be opened, for want of permission."""
         if real not in self._files:
             self._files[real] = self._read(real)
         return self._files[real]
 
-    def _read(self, real: bytes) -> File | None:
+    def _read(self, real: bytes) -> Optional[File]:
         try:
             file = self.sysroot.open(real)
         except MinimgError:
@@ -82,19 +82,19 @@ class Context:
         except (elf.ElfError, MinimgError):
             return frozenset()
 
-    def verdicts(self, wanted: elf.Header) -> dict[bytes, str | None]:
+    def verdicts(self, wanted: elf.Header) -> dict[bytes, Optional[str]]:
         """What `accept.verify` says of files, by canonical path, for programs with such a header:
         to be filled by who asks."""
         key = (wanted.ident, wanted.machine, wanted.e_flags)
         return self._verdicts.setdefault(key, {})
 
-    def text(self, path: bytes) -> bytes | None:
+    def text(self, path: bytes) -> Optional[bytes]:
         """A small file's bytes, through links; None where there is none."""
         if path not in self._texts:
             self._texts[path] = self._read_text(path, _MAX_CACHE)
         return self._texts[path]
 
-    def _read_text(self, path: bytes, limit: int) -> bytes | None:
+    def _read_text(self, path: bytes, limit: int) -> Optional[bytes]:
         walk = self.sysroot.walk(path)
         if walk.stat is None or walk.stat.kind != "file":
             return None
@@ -105,7 +105,7 @@ class Context:
         except (MinimgError, OSError):
             return None
 
-    def cache(self, path: bytes) -> Cache | None:
+    def cache(self, path: bytes) -> Optional[Cache]:
         if path not in self._caches:
             raw = self.text(path)
             self._caches[path] = None if raw is None else parse(raw)
@@ -142,7 +142,7 @@ def _version(raw: bytes) -> tuple[int, int]:
 
 
 def context(sysroot: Sysroot) -> Context:
-    found: Context | None = sysroot.derived.get(Context)
+    found: Optional[Context] = sysroot.derived.get(Context)
     if found is None or found.generation != sysroot.generation:
         found = sysroot.derived[Context] = Context(sysroot)
     return found

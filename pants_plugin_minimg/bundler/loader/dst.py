@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_TOKEN = re.compile(rb"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))")
+#: Compiled when a name holds a `$`.
+_TOKEN = rb"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))"
 
 
 def expand(value: bytes, known: Mapping[bytes, bytes | None]) -> bytes | None:
@@ -23,5 +24,5 @@ def expand(value: bytes, known: Mapping[bytes, bytes | None]) -> bytes | None:
         unknown = unknown or found is None
         return found or b""
 
-    out = _TOKEN.sub(replace, value)
+    out = re.sub(_TOKEN, replace, value)
     return None if unknown else out

@@ -6,7 +6,6 @@ Optimised variants (glibc-hwcaps) are left out: an image must run on the baselin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from pants_plugin_minimg.bundler.elf import DF_1_NODEFLIB, Elf
 from pants_plugin_minimg.bundler.loader.accept import SKIP, verify
@@ -21,11 +20,14 @@ from pants_plugin_minimg.bundler.text import text
 CACHE = b"/etc/ld.so.cache"
 
 
-class _Chain(NamedTuple):
+class _Chain:
     """The directories of one RPATH, and those of the objects above."""
 
-    directories: list[bytes]
-    above: _Chain | None
+    __slots__ = ("directories", "above")
+
+    def __init__(self, directories: list[bytes], above: _Chain | None) -> None:
+        self.directories = directories
+        self.above = above
 
 
 class Object:

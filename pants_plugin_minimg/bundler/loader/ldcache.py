@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import NamedTuple
 
 from pants_plugin_minimg.bundler.elf import (
     EF_ARM_HARD_FLOAT,
@@ -26,18 +25,22 @@ _MAX_NAME = 4096
 _LEADING_ZEROS = re.compile(rb"(?<![0-9])0+(?=[0-9])")
 
 
-class Cache(NamedTuple):
-    """Name -> [(flags, path)] in the file's order, without the entries for better processors.
+class Cache:
+    """What the cache notes, without the entries for better processors.
 
-    Names are as the loader compares them: see `compared`.
+    `entries`: name -> [(flags, where in `raw` the path is)] in the file's order. Names are as the
+    loader compares them: see `compared`.
     """
 
-    entries: dict[bytes, list[tuple[int, bytes]]]
+    def __init__(self, raw: bytes, entries: dict[bytes, list[tuple[int, int]]]) -> None:
+        self._raw = raw
+        self.entries = entries
 
     def lookup(self, name: bytes, wanted: frozenset[int]) -> bytes | None:
         """The path noted for `name` whose flags (see `flags_for`) are among `wanted`."""
-        for flags, path in self.entries.get(compared(name), ()):
-            if flags in wanted:
+        for flags, value in self.entries.get(compared(name), ()):
+            path = _string(self._raw, value) if flags in wanted else None
+            if path is not None:
                 return path
         return None
 
@@ -47,7 +50,7 @@ def compared(name: bytes) -> bytes:
 
     glibc elf/dl-cache.c, _dl_cache_libcmp.
     """
-    return _LEADING_ZEROS.sub(b"", name)
+    return _LEADING_ZEROS.sub(b"", name) if b"0" in name else name
 
 
 def flags_for(header: Header) -> frozenset[int]:
@@ -103,28 +106,28 @@ def _new(raw: bytes, start: int) -> Cache | None:
     first = start + _NEW_HEADER
     if count > (len(raw) - first) // _NEW_ENTRY:
         return None
-    entries: dict[bytes, list[tuple[int, bytes]]] = {}
+    entries: dict[bytes, list[tuple[int, int]]] = {}
     table = memoryview(raw)[first : first + count * _NEW_ENTRY]
     for flags, key, value, _, hwcap in struct.iter_unpack(order + "iIIIQ", table):
         if hwcap == 0:  # else: for a processor beyond the baseline
             _add(entries, raw, flags, start + key, start + value)
-    return Cache(entries)
+    return Cache(raw, entries)
 
 
 def _old(raw: bytes, order: str, count: int, strings: int) -> Cache:
-    entries: dict[bytes, list[tuple[int, bytes]]] = {}
+    entries: dict[bytes, list[tuple[int, int]]] = {}
     table = memoryview(raw)[_OLD_HEADER : _OLD_HEADER + count * _OLD_ENTRY]
     for flags, key, value in struct.iter_unpack(order + "iII", table):
         _add(entries, raw, flags, strings + key, strings + value)
-    return Cache(entries)
+    return Cache(raw, entries)
 
 
 def _add(
-    entries: dict[bytes, list[tuple[int, bytes]]], raw: bytes, flags: int, key: int, value: int
+    entries: dict[bytes, list[tuple[int, int]]], raw: bytes, flags: int, key: int, value: int
 ) -> None:
-    name, path = _string(raw, key), _string(raw, value)
-    if name is not None and path is not None:
-        entries.setdefault(compared(name), []).append((flags, path))
+    name = _string(raw, key)
+    if name is not None:
+        entries.setdefault(compared(name), []).append((flags, value))
 
 
 def _string(raw: bytes, offset: int) -> bytes | None:

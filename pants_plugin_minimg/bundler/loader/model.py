@@ -1,8 +1,8 @@
 """The result of a resolution."""
 
-from __future__ import annotations
-
-from typing import NamedTuple, Protocol
+# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
+# which takes longer than most closures.
+from typing import NamedTuple, Optional, Protocol, Union
 
 from pants_plugin_minimg.bundler.elf import Elf
 from pants_plugin_minimg.bundler.sysroot import Walk
@@ -55,20 +55,22 @@ class Opening(NamedTuple):
     """
 
     names: tuple[bytes, ...]
-    by: bytes | None
+    by: Optional[bytes]
     reason: str
 
 
 class Opener(Protocol):
     """A program start that has come to the end of its DT_NEEDED."""
 
-    def attempt(self, name: bytes, requester: bytes | None = None) -> Missing | Refused | None:
+    def attempt(
+        self, name: bytes, requester: Optional[bytes] = None
+    ) -> Union[Missing, Refused, None]:
         """dlopen(name) by the library whose path is `requester`, or by the program; None: done.
 
         What it brings joins the closure. A failure is told to the caller alone.
         """
 
-    def find(self, name: bytes, requester: bytes | None = None) -> Walk | None:
+    def find(self, name: bytes, requester: Optional[bytes] = None) -> Optional[Walk]:
         """Where dlopen(name) would find a file; None where it finds none, or one that it refuses.
 
         Nothing is opened.
@@ -91,17 +93,17 @@ class Closure:
         self.program = program
         self.walk = walk
         self.elf = elf
-        self.interpreter: bytes | None = None
-        self.interp_walk: Walk | None = None
+        self.interpreter: Optional[bytes] = None
+        self.interp_walk: Optional[Walk] = None
         self.loaded: list[Loaded] = []
         self.missing: list[Missing] = []
         self.refused: list[Refused] = []
         self.warnings: list[str] = []
         self.twins: list[Loaded] = []
-        self.libgcc: bytes | None = None
+        self.libgcc: Optional[bytes] = None
         self.opened: list[Opening] = []
         self.told: dict[bytes, str] = {}
-        self.opener: Opener | None = None
+        self.opener: Optional[Opener] = None
 
     def load(self, item: Loaded) -> None:
         """Adds a library; the loader itself only where there is one, else nothing starts at all."""
@@ -113,7 +115,7 @@ class Closure:
             self.warnings.append(warning)
 
     @property
-    def libc(self) -> Loaded | None:
+    def libc(self) -> Optional[Loaded]:
         """glibc's own file, where the program loads it."""
         for item in self.loaded:
             if b"libc.so." in (item.name[:8], item.path.rpartition(b"/")[2][:8]):
