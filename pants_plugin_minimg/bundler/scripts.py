@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.loader.context import START, context
 from pants_plugin_minimg.bundler.sysroot import Sysroot, Walk
 from pants_plugin_minimg.bundler.text import text
 
-#: What the kernel reads of the file (BINPRM_BUF_SIZE).
-_BUFFER = 256
 #: Scripts that may be each other's interpreter before execve gives up.
 _MAX_NESTED = 5
 _BLANK = b" \t"
@@ -64,18 +63,19 @@ def _error(path: bytes, problem: str, remedy: str = "") -> MinimgError:
 
 def _first_line(sysroot: Sysroot, path: bytes, walk: Walk) -> Optional[bytes]:
     """What follows `#!`, as far as the kernel reads; None for a file that is no script."""
-    with sysroot.open(walk.real) as file:
-        head = file.read(_BUFFER)
-    if head[:2] != b"#!":
+    found = context(sysroot).file(walk.real)
+    if found is None:
+        raise MinimgError("MINIMG-E001", text(path), "it may not be read")
+    if found.raw[:2] != b"#!":
         return None
-    rest = head.ljust(_BUFFER, b"\0")[2:]
+    rest = found.raw.ljust(START, b"\0")[2:]
     line, newline, _ = rest.partition(b"\n")
     if not newline:
         # Arguments may be cut off, but the kernel does not guess the interpreter's name.
         if not any(byte in b" \t\0" for byte in rest.lstrip(_BLANK)):
             raise _error(
                 path,
-                f"its first line is longer than {_BUFFER - 1} bytes",
+                f"its first line is longer than {START - 1} bytes",
                 "Shorten the interpreter's path.",
             )
         line = rest[:-1]

@@ -8,9 +8,10 @@ the canonical path as the kernel would with that root as its `/`.
 # which takes longer than most closures.
 import abc
 import errno
+import io
 import os
 import stat as stat_module
-from typing import Any, BinaryIO, NamedTuple, Optional
+from typing import Any, BinaryIO, NamedTuple, Optional, cast
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.text import text
@@ -228,15 +229,15 @@ class DirSysroot(Sysroot):
         except (OSError, ValueError):  # ValueError: a NUL in the name
             return None
         return Stat(
-            kind=_KINDS.get(stat_module.S_IFMT(raw.st_mode), "other"),
-            mode=stat_module.S_IMODE(raw.st_mode),
-            size=raw.st_size,
-            dev=raw.st_dev,
-            ino=raw.st_ino,
-            uid=raw.st_uid,
-            gid=raw.st_gid,
-            mtime_ns=raw.st_mtime_ns,
-            ctime_ns=raw.st_ctime_ns,
+            _KINDS.get(stat_module.S_IFMT(raw.st_mode), "other"),
+            stat_module.S_IMODE(raw.st_mode),
+            raw.st_size,
+            raw.st_dev,
+            raw.st_ino,
+            raw.st_uid,
+            raw.st_gid,
+            raw.st_mtime_ns,
+            raw.st_ctime_ns,
         )
 
     def denied(self, path: bytes) -> bool:
@@ -274,7 +275,7 @@ def _open_regular(on_disk: bytes, path: bytes) -> BinaryIO:
     try:
         if not stat_module.S_ISREG(os.fstat(fd).st_mode):
             raise _unusable(path, "not a regular file")
-        return open(fd, "rb", buffering=0)
+        return cast(BinaryIO, io.FileIO(fd, "rb"))
     except BaseException:
         os.close(fd)
         raise

@@ -3,7 +3,7 @@
 # Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
 # which takes longer than most closures.
 import re
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from pants_plugin_minimg.bundler import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
@@ -12,6 +12,10 @@ from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot
 
 #: The loader's own binary, its caches and lists are small; more is not read.
 _MAX_LOADER, _MAX_CACHE = 1 << 24, 1 << 26
+
+
+#: What is kept of a file's start: of a script the kernel reads as much (BINPRM_BUF_SIZE).
+START = 256
 
 
 class File(NamedTuple):
@@ -37,6 +41,9 @@ class Context:
         self.generation = sysroot.generation
         self._files: dict[bytes, Optional[File]] = {}
         self._verdicts: dict[tuple[bytes, int, int], dict[bytes, Optional[str]]] = {}
+        self._found: dict[tuple[Any, ...], dict[bytes, Any]] = {}
+        #: What `accept.mappable` says of files, by canonical path: to be filled by who asks.
+        self.unmappable: dict[bytes, Optional[str]] = {}
         self._facts: dict[bytes, LoaderFacts] = {}
         self._texts: dict[bytes, Optional[bytes]] = {}
         self._caches: dict[bytes, Optional[Cache]] = {}
@@ -54,12 +61,12 @@ class Context:
         except MinimgError:
             return None
         with file:
-            raw = b""
+            first = b""
             try:
-                raw = file.read(64) or b""
-                return File(raw, elf.read(file), "")
-            except (elf.ElfError, OSError) as err:
-                return File(raw, None, str(err))
+                first = elf.head(file)
+                return File(first[:START], elf.read(file, first), "")
+            except elf.ElfError as err:
+                return File(first[:START], None, str(err))
 
     def symbols(self, real: bytes, names: tuple[bytes, ...], *, defined: bool) -> frozenset[bytes]:
         """Which of `names` a file defines, or leaves undefined. None of them for a bad file."""
@@ -87,6 +94,10 @@ class Context:
         to be filled by who asks."""
         key = (wanted.ident, wanted.machine, wanted.e_flags)
         return self._verdicts.setdefault(key, {})
+
+    def found(self, *scope: Any) -> dict[bytes, Any]:
+        """Where searches that `scope` decides found names: to be filled by who asks."""
+        return self._found.setdefault(scope, {})
 
     def text(self, path: bytes) -> Optional[bytes]:
         """A small file's bytes, through links; None where there is none."""

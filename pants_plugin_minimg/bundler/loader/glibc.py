@@ -45,7 +45,9 @@ class Resolution:
         self.facts = facts
         self.settings = settings
         self._ids: dict[tuple[int, int], Object] = {}
-        self._names: dict[bytes, list[Object]] = {}
+        #: Who answers to a name; of several, which are rare, all of them.
+        self._names: dict[bytes, Object] = {}
+        self._namesakes: dict[bytes, list[Object]] = {}
         self._reported: set[tuple[bytes, bytes]] = set()
         self._dlopen = False
         self._rtld_asked = False
@@ -82,9 +84,11 @@ class Resolution:
     def _name(self, item: Object, *names: bytes | None) -> None:
         for name in names:
             if name is not None:
-                known = self._names.setdefault(name, [])
-                if item not in known:
-                    known.append(item)
+                first = self._names.setdefault(name, item)
+                if first is not item:
+                    known = self._namesakes.setdefault(name, [first])
+                    if item not in known:
+                        known.append(item)
 
     # Running.
 
@@ -114,16 +118,15 @@ class Resolution:
         """See `Opener`."""
         by = self._requester(requester)
         known = self._names.get(name)
-        if known and known[0].loaded is not None:
-            return known[0].loaded.walk
+        if known is not None and known.loaded is not None:
+            return known.loaded.walk
         try:
             found = self.search.find(by, name, [])
         except Unusable:
             return None
-        if found is None:
+        if found is None or self._unmappable(found.walk.real) is not None:
             return None
-        file = self.context.file(found[1].real)
-        return None if file is None or mappable(file) is not None else found[1]
+        return found.walk
 
     def _requester(self, path: bytes | None) -> Object:
         by = self.main
@@ -144,7 +147,12 @@ class Resolution:
 
     def has(self, name: bytes) -> bool:
         """Whether a library that answers to `name` is loaded."""
-        return any(item in self._listed for item in self._names.get(name, ()))
+        return any(item in self._listed for item in self._named(name))
+
+    def _named(self, name: bytes) -> Sequence[Object]:
+        if name in self._namesakes:
+            return self._namesakes[name]
+        return (self._names[name],) if name in self._names else ()
 
     def _list(self, item: Object) -> None:
         if item not in self._listed and item.loaded is not None:
@@ -208,8 +216,11 @@ class Resolution:
             name = expand(raw, self.search.tokens(asking)) if b"$" in raw else raw
             if name is None or (name == b"" and raw != b""):
                 continue
-            found = self._load(asking, name, required=tag != DT_AUXILIARY)
-            if found is None:
+            try:
+                found = self._map(asking, name, None)
+            except Fatal as problem:
+                if tag != DT_AUXILIARY:
+                    self._report(problem)
                 continue
             if tag == DT_NEEDED:
                 if found not in reserved:
@@ -246,14 +257,6 @@ class Resolution:
 
     # dl-load.c.
 
-    def _load(self, by: Object, name: bytes, *, required: bool) -> Object | None:
-        try:
-            return self._map(by, name, None)
-        except Fatal as problem:
-            if required:
-                self._report(problem)
-            return None
-
     def _report(self, problem: Fatal) -> None:
         if isinstance(problem, NotFound):
             if (problem.missing.name, problem.missing.by) not in self._reported:
@@ -265,9 +268,10 @@ class Resolution:
 
     def _map(self, by: Object, name: bytes, via: str | None) -> Object:
         """_dl_map_object: the object that `name` means for `by`."""
-        known = self._names.get(name)
-        if known:
-            item = known[0] if len(known) == 1 else min(known, key=self._maps.index)
+        item = self._names.get(name)
+        if item is not None:
+            if name in self._namesakes:
+                item = min(self._namesakes[name], key=self._maps.index)
             if item is self.rtld:
                 self._first_asked(name, by)
             return item
@@ -275,10 +279,9 @@ class Resolution:
         found = self.search.find(by, name, searched)
         if found is None:
             raise NotFound(Missing(name, by.who, tuple(searched)))
-        path, walk, how = found
+        path, walk, how, number, origin = found
         loaded = Loaded(name, path, walk, by.who, via or how)
-        assert walk.stat is not None
-        same = self._ids.get(file_id(walk.stat))
+        same = self._ids.get(number)
         if same is not None:
             self._name(same, name)
             if same.path != path:
@@ -286,16 +289,23 @@ class Resolution:
             return same
         file = self.context.file(walk.real)
         assert file is not None
-        reason = mappable(file)
-        if reason is None and self._dlopen and file.elf and file.elf.flags_1 & DF_1_NOOPEN:
+        elf, reason = file.elf, self._unmappable(walk.real)
+        if reason is None and self._dlopen and elf and elf.flags_1 & DF_1_NOOPEN:
             reason = "the library forbids to be opened at run time"
-        if reason is not None or file.elf is None:
+        if reason is not None or elf is None:
             raise Unusable(Refused(path, by.who, reason or file.error))
-        item = Object(path, file.elf, by, dirname(path), loaded, path)
-        self._name(item, name, path, file.elf.soname)
-        self._ids[file_id(walk.stat)] = item
+        item = Object(path, elf, by, origin, loaded, path)
+        self._name(item, name, path, elf.soname)
+        self._ids[number] = item
         self._maps.append(item)
         return item
+
+    def _unmappable(self, real: bytes) -> str | None:
+        known = self.context.unmappable
+        if real not in known:
+            file = self.context.file(real)
+            known[real] = "it may not be read" if file is None else mappable(file)
+        return known[real]
 
     def _first_asked(self, name: bytes, by: Object) -> None:
         if not self._rtld_asked and self.rtld.loaded is not None:

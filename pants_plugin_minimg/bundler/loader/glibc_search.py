@@ -3,13 +3,14 @@
 Optimised variants (glibc-hwcaps) are left out: an image must run on the baseline.
 """
 
-from __future__ import annotations
-
+# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
+# which takes longer than most closures.
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Optional
 
 from pants_plugin_minimg.bundler.elf import DF_1_NODEFLIB, Elf
 from pants_plugin_minimg.bundler.loader.accept import SKIP, verify
-from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts
+from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts, file_id
 from pants_plugin_minimg.bundler.loader.dst import expand
 from pants_plugin_minimg.bundler.loader.ldcache import flags_for
 from pants_plugin_minimg.bundler.loader.model import Closure, Loaded, Missing, Refused
@@ -25,28 +26,38 @@ class _Chain:
 
     __slots__ = ("directories", "above")
 
-    def __init__(self, directories: list[bytes], above: _Chain | None) -> None:
+    def __init__(self, directories: list[bytes], above: "_Chain | None") -> None:
         self.directories = directories
         self.above = above
+
+
+class Found(NamedTuple):
+    """A file that a name led to: `via` as of `Loaded`, `id` by device and inode."""
+
+    path: bytes
+    walk: Walk
+    via: str
+    id: tuple[int, int]
+    origin: bytes
 
 
 class Object:
     """A link map. `loader` is the object that first pulled it in; `elf` is None for the loader
     itself, which asks for nothing, `loaded` for the program; `who` is how messages and `by` name
-    it."""
+    it. `plain` says whether its search is that of all who have no paths of their own."""
 
     __slots__ = (
         *("path", "elf", "loader", "origin", "loaded", "who"),
-        *("paths", "rpaths", "has_rpaths"),
+        *("rpath", "runpath", "rpaths", "has_rpaths", "plain"),
     )
 
     def __init__(
         self,
         path: bytes,
-        elf: Elf | None,
-        loader: Object | None,
-        origin: bytes | None,
-        loaded: Loaded | None,
+        elf: Optional[Elf],
+        loader: "Object | None",
+        origin: Optional[bytes],
+        loaded: Optional[Loaded],
         who: bytes,
     ) -> None:
         self.path = path
@@ -55,8 +66,10 @@ class Object:
         self.origin = origin
         self.loaded = loaded
         self.who = who
-        self.paths: dict[str, list[bytes]] = {}
-        self.rpaths: _Chain | None = None
+        self.rpath: Optional[list[bytes]] = None
+        self.runpath: Optional[list[bytes]] = None
+        self.plain: Optional[bool] = None
+        self.rpaths: Optional[_Chain] = None
         self.has_rpaths = False
 
 
@@ -94,14 +107,48 @@ class Search:
         self._verdicts = context.verdicts(self.header)
         self._cache_flags = flags_for(self.header)
         self._library_path = self._split(ld_library_path, (b":", b";"), main)
+        self._plain: dict[bytes, Found] = context.found(
+            self.header.ident,
+            self.header.machine,
+            self.header.e_flags,
+            facts,
+            tuple(self._library_path),
+        )
 
-    def find(
-        self, by: Object, name: bytes, searched: list[bytes]
-    ) -> tuple[bytes, Walk, str] | None:
-        """(path, where it leads, via) of the file that `by` gets for `name`; None: not found.
+    def find(self, by: Object, name: bytes, searched: list[bytes]) -> Optional[Found]:
+        """The file that `by` gets for `name`; None: not found.
 
-        What was tried is added to `searched`. Unusable for a file that the loader stops at.
+        What was tried is added to `searched`, unless the same search was made before.
+        Unusable for a file that the loader stops at.
         """
+        plain = by.plain
+        if plain is None:
+            plain = by.plain = self._is_plain(by)
+        if plain:
+            known = self._plain.get(name)
+            if known is not None:
+                return known
+        warned = len(self.closure.warnings)
+        answer = self._find(by, name, searched)
+        if answer is None:
+            return None
+        path, walk, via = answer
+        assert walk.stat is not None
+        found = Found(path, walk, via, file_id(walk.stat), dirname(path))
+        if plain and b"/" not in name and len(self.closure.warnings) == warned:
+            self._plain[name] = found
+        return found
+
+    def _is_plain(self, by: Object) -> bool:
+        """Whether nothing of `by`, nor of those who loaded it, decides where it looks."""
+        elf = by.elf
+        if elf is None or elf.runpath is not None or elf.flags_1 & DF_1_NODEFLIB:
+            return False
+        return self._rpaths(by) is None
+
+    def _find(
+        self, by: Object, name: bytes, searched: list[bytes]
+    ) -> Optional[tuple[bytes, Walk, str]]:
         if b"/" in name:
             path = expand(name, self.tokens(by)) or b""
             searched.append(path)
@@ -127,39 +174,41 @@ class Search:
                 yield chain.directories, "rpath"
                 chain = chain.above
             if by.loader is None and by is not self.main and self.closure.elf.interp is not None:
-                yield self._run_paths(self.main, "rpath"), "rpath"
+                yield self._rpath(self.main), "rpath"
         yield self._library_path, "ld_library_path"
-        yield self._run_paths(by, "runpath"), "runpath"
+        yield self._runpath(by), "runpath"
 
-    def _rpaths(self, by: Object) -> _Chain | None:
+    def _rpaths(self, by: Object) -> Optional[_Chain]:
         """The lists of `by`, of who loaded it, and so on, without the empty ones.
 
         Each object keeps its own, so that a long chain of libraries takes no look at all of it for
         each of them.
         """
         unknown: list[Object] = []
-        item: Object | None = by
+        item: Optional[Object] = by
         while item is not None and not item.has_rpaths:
             unknown.append(item)
             item = item.loader
         chain = None if item is None else item.rpaths
         for below in reversed(unknown):
-            own = self._run_paths(below, "rpath")
+            own = self._rpath(below)
             if own:
                 chain = _Chain(own, chain)
             below.rpaths, below.has_rpaths = chain, True
         return chain
 
-    def _run_paths(self, item: Object, which: str) -> list[bytes]:
-        known = item.paths.get(which)
-        if known is None:
-            raw = None
-            if item.elf is not None:
-                raw = item.elf.runpath if which == "runpath" else item.elf.rpath
-                if which == "rpath" and item.elf.runpath is not None:
-                    raw = None
-            known = item.paths[which] = self._split(raw or b"", (b":",), item)
-        return known
+    def _rpath(self, item: Object) -> list[bytes]:
+        if item.rpath is None:
+            elf = item.elf
+            raw = None if elf is None or elf.runpath is not None else elf.rpath
+            item.rpath = self._split(raw or b"", (b":",), item)
+        return item.rpath
+
+    def _runpath(self, item: Object) -> list[bytes]:
+        if item.runpath is None:
+            raw = None if item.elf is None else item.elf.runpath
+            item.runpath = self._split(raw or b"", (b":",), item)
+        return item.runpath
 
     def _split(self, raw: bytes, separators: tuple[bytes, ...], item: Object) -> list[bytes]:
         """fillin_rpath: the list's directories, each once, with a slash at its end."""
@@ -182,7 +231,7 @@ class Search:
             out[directory.rstrip(b"/") + b"/"] = None
         return list(out)
 
-    def tokens(self, item: Object) -> dict[bytes, bytes | None]:
+    def tokens(self, item: Object) -> dict[bytes, Optional[bytes]]:
         directories = self.facts.directories
         return {
             b"ORIGIN": item.origin,
@@ -190,7 +239,7 @@ class Search:
             b"PLATFORM": self._platform(item),
         }
 
-    def _platform(self, item: Object) -> bytes | None:
+    def _platform(self, item: Object) -> Optional[bytes]:
         elf = item.elf
         if elf is not None and any(
             b"PLATFORM" in value for value in (elf.rpath, elf.runpath) if value
@@ -200,7 +249,7 @@ class Search:
 
     def _in(
         self, directories: Sequence[bytes], name: bytes, by: Object, searched: list[bytes]
-    ) -> tuple[bytes, Walk] | None:
+    ) -> Optional[tuple[bytes, Walk]]:
         """open_path."""
         for directory in directories:
             path = directory + name
@@ -218,7 +267,7 @@ class Search:
     def _lenient(self) -> bool:
         return self.facts.version >= (2, 39)
 
-    def _open(self, path: bytes, by: Object) -> tuple[Walk | None, str]:
+    def _open(self, path: bytes, by: Object) -> tuple[Optional[Walk], str]:
         """open_verify: (where it leads, "") or (None, error number's name)."""
         if path[:1] != b"/":
             return None, "ENOENT"
@@ -241,7 +290,9 @@ class Search:
             raise Unusable(Refused(path, by.who, reason))
         return walk, ""
 
-    def _cached(self, by: Object, name: bytes, searched: list[bytes]) -> tuple[bytes, Walk] | None:
+    def _cached(
+        self, by: Object, name: bytes, searched: list[bytes]
+    ) -> Optional[tuple[bytes, Walk]]:
         cache = self.context.cache(CACHE)
         path = None if cache is None else cache.lookup(name, self._cache_flags)
         if path is None:
