@@ -185,3 +185,18 @@ def test_nothing_is_imported_that_is_not_used(option: str, but: set[str], filled
     done = subprocess.run([*command, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "libz.so.1" in done.stdout
+
+
+def test_any_number_of_processes_say_the_same(
+    filled: Root, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["/bin/git", "/bin/broken", "/gone", "/bin/script", "/text", "/bin/static"] * 50
+    said = []
+    for processors in (1, 2, 5):
+        monkeypatch.setattr(os, "cpu_count", lambda processors=processors: processors)
+        for form in ([], ["--json"]):
+            status = run("--root", str(filled.folder), *form, *names)
+            said.append((form, status, capsys.readouterr()))
+    assert said[:2] == said[2:4] == said[4:]
+    assert said[0][1] == 2
+    assert len(json.loads(said[1][2].out)["files"]) == len(names)

@@ -1,0 +1,50 @@
+"""Work that is shared among processes has the result of work that is not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pytest
+
+from pants_plugin_minimg.bundler.shares import in_shares
+
+
+def _work(items: Sequence[int]) -> tuple[list[int], int]:
+    return [item * item for item in items], os.getpid()
+
+
+@pytest.mark.parametrize("processors", [None, 1, 2, 3, 64])
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 19, 20, 21, 100])
+def test_order_and_whole(
+    processors: int | None, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    shares = in_shares(_work, range(count), 10)
+    assert [square for squares, _ in shares for square in squares] == [n * n for n in range(count)]
+    assert len({process for _, process in shares}) == len(shares)
+    assert len(shares) == max(1, min(processors or 1, count // 10, 8))
+
+
+def test_a_process_that_dies_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    here = os.getpid()
+
+    def dies(items: Sequence[int]) -> list[int]:
+        if os.getpid() != here and 30 in items:
+            os.kill(os.getpid(), 9)
+        return list(items)
+
+    assert [item for share in in_shares(dies, range(40), 10) for item in share] == list(range(40))
+
+
+def test_a_failure_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+    def fails(items: Sequence[int]) -> list[int]:
+        if 15 in items:
+            raise ValueError("15")
+        return list(items)
+
+    with pytest.raises(ValueError, match="15"):
+        in_shares(fails, range(20), 10)
