@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.loader.starts import Starts
 from pants_plugin_minimg.bundler.shares import in_shares
 from pants_plugin_minimg.bundler.sysroot import DirSysroot, OverlaySysroot, Sysroot
 from pants_plugin_minimg.bundler.text import text
@@ -146,17 +147,18 @@ def _tree(below: dict[bytes, list[str | loader.Loaded]], root: bytes) -> list[st
     return out
 
 
-def answer(sysroot: Sysroot, path: bytes, ld_library_path: bytes = b"") -> Answer:
+def answer(starts: Starts, path: bytes) -> Answer:
     """Never raises for what the file is."""
     kind = "not-elf"
     try:
-        kind = loader.kind(sysroot, path)
+        kind = loader.kind(starts.sysroot, path)
         if kind == "script":
             from pants_plugin_minimg.bundler import scripts
 
-            return Answer(path, kind, steps=scripts.interpreters(sysroot, path, DEFAULT_PATH))
-        closure = loader.resolve(sysroot, path, ld_library_path=ld_library_path)
-        closure.opener = None  # nothing more is opened: what holds each other is let go
+            return Answer(
+                path, kind, steps=scripts.interpreters(starts.sysroot, path, DEFAULT_PATH)
+            )
+        closure = starts.resolve(path)
     except MinimgError as error:
         status = INCOMPLETE if error.code == "MINIMG-E006" else BAD
         return Answer(path, kind, status, error)
@@ -220,6 +222,7 @@ def _answers(
     sysroot: Sysroot, library_path: bytes, as_json: bool, paths: Sequence[bytes]
 ) -> tuple[int, str, list[str]]:
     """The exit status, what is shown of the files, and what standard error says of them."""
+    starts = Starts(sysroot, library_path)
     strings = Strings()
     status = OK
     shown: list[str] = []
@@ -227,7 +230,7 @@ def _answers(
     collects = gc.isenabled()
     gc.disable()  # nothing here makes circles; looking for some takes a third of the time
     for path in paths:
-        found = answer(sysroot, path, library_path)
+        found = answer(starts, path)
         status = max(status, found.status)
         shown.append(found.json(strings) if as_json else "\n".join(found.lines()))
         if found.error is not None:

@@ -12,6 +12,7 @@ import pytest
 
 from pants_plugin_minimg.bundler import cli_closure, loader
 from pants_plugin_minimg.bundler.cli_closure import BAD, INCOMPLETE, Answer
+from pants_plugin_minimg.bundler.loader.starts import Starts
 from tests.requirements import unavailable
 
 from .elf_builder import GLIBC, Spec, build
@@ -28,7 +29,7 @@ def ground(root: Root) -> Root:
 
 
 def answer(root: Root, path: str) -> Answer:
-    return cli_closure.answer(root.sysroot(), path.encode())
+    return cli_closure.answer(Starts(root.sysroot()), path.encode())
 
 
 def _directory(path: Path) -> None:
