@@ -42,6 +42,12 @@ def programs(root: Root) -> list[bytes]:
     root.program("/bin/strict", b"liba.so", b"libb.so", flags_1=0x800)
     root.program("/bin/knows", b"/bin/knows", b"libb.so")
     root.program("/bin/known", b"/bin/knows", b"libb.so")
+    # Loaded once more by the name that it is started by, it finds another library.
+    for name in ("real", "rival"):
+        root.program(f"/opt/one/{name}", b"/opt/two/linked", b"$ORIGIN/libo.so")
+    root.link("/opt/two/linked", "../one/real")
+    root.elf("/opt/one/libo.so")
+    root.elf("/opt/two/libo.so")
     root.program("/bin/other", b"liba.so", interp=MUSL)
     root.program("/bin/more", b"liba.so", interp=MUSL)
     found = [*root.on_disk("/bin").iterdir(), *root.on_disk("/opt").glob("**/*")]
