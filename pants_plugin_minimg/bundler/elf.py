@@ -9,7 +9,8 @@ elf/get-dynamic-info.h, elf/dl-load.c). Everything that the file says is bounded
 # which takes longer than most closures.
 import struct
 from collections.abc import Iterator
-from itertools import starmap, takewhile
+from functools import partial
+from itertools import takewhile
 from operator import itemgetter
 from typing import BinaryIO, NamedTuple, Optional
 
@@ -47,6 +48,10 @@ class Segment(NamedTuple):
     filesz: int
     memsz: int
     align: int
+
+
+#: As Segment._make, which checks the number of fields once more.
+_SEGMENT = partial(tuple.__new__, Segment)
 
 
 class Header(NamedTuple):
@@ -237,7 +242,7 @@ class Reader:
         if len(raw) < header.phnum * layout.size:
             raise ElfError("cut off in the program headers")
         if self.wide:
-            return tuple(starmap(Segment, layout.iter_unpack(raw)))
+            return tuple(map(_SEGMENT, layout.iter_unpack(raw)))
         return tuple(
             Segment(kind, flags, offset, vaddr, filesz, memsz, align)
             for kind, offset, vaddr, filesz, memsz, flags, align in layout.iter_unpack(raw)
@@ -246,10 +251,11 @@ class Reader:
     def read(self) -> Elf:
         interp, interp_error, dynamic = None, None, None
         for segment in self.segments:
+            kind = segment[0]
             # A file of debug information keeps the header with nothing behind it.
-            if segment.kind == PT_DYNAMIC and segment.filesz:
+            if kind == PT_DYNAMIC and segment.filesz:
                 dynamic = segment
-            elif segment.kind == PT_INTERP and interp is None and interp_error is None:
+            elif kind == PT_INTERP and interp is None and interp_error is None:
                 interp, interp_error = self._interp(segment)
         if dynamic is None:
             return Elf(self.header, self.segments, interp, False, {}, interp_error=interp_error)
@@ -260,23 +266,19 @@ class Reader:
             needed += [entry for entry in entries if entry[0] in _ASKING]
             if len(needed) > MAX_NEEDED:
                 raise ElfError("too many libraries asked for")
-        table = tags.get(DT_STRTAB)
-
-        def optional(tag: int) -> Optional[bytes]:
-            return None if tag not in tags else self.string(table, tags[tag])
-
+        string, table = self.string, tags.get(DT_STRTAB)
         return Elf(
-            header=self.header,
-            segments=self.segments,
-            interp=interp,
-            dynamic=True,
-            needed=tuple([(tag, self.string(table, value)) for tag, value in needed]),
-            soname=optional(DT_SONAME),
-            rpath=optional(DT_RPATH),
-            runpath=optional(DT_RUNPATH),
-            flags_1=tags.get(DT_FLAGS_1, 0),
-            interp_error=interp_error,
-            tags=tags,
+            self.header,
+            self.segments,
+            interp,
+            True,
+            tags,
+            tuple([(tag, string(table, value)) for tag, value in needed]),
+            string(table, tags[DT_SONAME]) if DT_SONAME in tags else None,
+            string(table, tags[DT_RPATH]) if DT_RPATH in tags else None,
+            string(table, tags[DT_RUNPATH]) if DT_RUNPATH in tags else None,
+            tags.get(DT_FLAGS_1, 0),
+            interp_error,
         )
 
     def _interp(self, segment: Segment) -> tuple[Optional[bytes], Optional[str]]:
@@ -329,7 +331,8 @@ class Reader:
         if table is None:
             raise ElfError("names and no string table")
         offset, room = self.offset_of(table + index if table + index < 1 << 64 else 0)
-        found = self._string_at(offset, room)
+        end = self.first.find(b"\0", offset, offset + room) if offset >= 0 else -1
+        found = self.first[offset:end] if end >= 0 else self._string_at(offset, room)
         self._string_bytes += len(found)
         if self._string_bytes > MAX_STRINGS:
             raise ElfError("names too long altogether")
