@@ -198,18 +198,19 @@ def run(options: argparse.Namespace) -> int:
         sysroot = OverlaySysroot(DirSysroot(root), sysroot)
     paths = [_inside(os.fsencode(name), options) for name in options.files]
     work = partial(_answers, sysroot, os.fsencode(options.ld_library_path), options.json)
-    shares = in_shares(work, paths, _SHARE)
-    shown = [shown for _, shown, _ in shares]
-    document = "\n".join(shown)
+    answers = in_shares(work, paths, _SHARE)
     if options.json:
-        document = '{"version": 1, "files": [\n' + ",\n".join(shown) + "\n]}"
+        lines = ",\n".join([shown for _, shown, _ in answers])
+        document = f'{{"version": 1, "files": [\n{lines}\n]}}\n'
+    else:
+        document = "".join([shown + "\n" for _, shown, _ in answers])
     sys.stdout.flush()
-    sys.stdout.buffer.write(document.encode("utf-8") + b"\n")
+    sys.stdout.buffer.write(document.encode("utf-8"))
     sys.stdout.buffer.flush()
-    for _, _, errors in shares:
-        for error in errors:
+    for _, _, error in answers:
+        if error is not None:
             print(error, file=sys.stderr)
-    return max(status for status, _, _ in shares)
+    return max(status for status, _, _ in answers)
 
 
 def _inside(name: bytes, options: argparse.Namespace) -> bytes:
@@ -220,21 +221,17 @@ def _inside(name: bytes, options: argparse.Namespace) -> bytes:
 
 def _answers(
     sysroot: Sysroot, library_path: bytes, as_json: bool, paths: Sequence[bytes]
-) -> tuple[int, str, list[str]]:
-    """The exit status, what is shown of the files, and what standard error says of them."""
+) -> list[tuple[int, str, str | None]]:
+    """Of each file its status, what is shown of it, and what standard error says."""
     starts = Starts(sysroot, library_path)
     strings = Strings()
-    status = OK
-    shown: list[str] = []
-    errors: list[str] = []
+    out: list[tuple[int, str, str | None]] = []
     collects = gc.isenabled()
     gc.disable()  # nothing here makes circles; looking for some takes a third of the time
     for path in paths:
         found = answer(starts, path)
-        status = max(status, found.status)
-        shown.append(found.json(strings) if as_json else "\n".join(found.lines()))
-        if found.error is not None:
-            errors.append(str(found.error))
+        shown = found.json(strings) if as_json else "\n".join(found.lines())
+        out.append((found.status, shown, None if found.error is None else str(found.error)))
     if collects:
         gc.enable()
-    return status, (",\n" if as_json else "\n").join(shown), errors
+    return out

@@ -8,14 +8,10 @@ elf/get-dynamic-info.h, elf/dl-load.c). Everything that the file says is bounded
 # Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
 # which takes longer than most closures.
 import struct
-from collections.abc import Iterator
-from functools import partial
-from itertools import takewhile
-from operator import itemgetter
 from typing import BinaryIO, NamedTuple, Optional
 
 ET_EXEC, ET_DYN = 2, 3
-PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
 DT_NEEDED, DT_STRTAB, DT_SYMTAB, DT_SONAME, DT_RPATH, DT_RUNPATH = 1, 5, 6, 14, 15, 29
 DT_HASH, DT_GNU_HASH, DT_FLAGS_1 = 4, 0x6FFFFEF5, 0x6FFFFFFB
 DT_AUXILIARY, DT_FILTER = 0x7FFFFFFD, 0x7FFFFFFF
@@ -29,7 +25,6 @@ MAX_STRINGS = 1 << 24
 MAX_DYNAMIC = 1 << 20
 MAX_NEEDED = 1 << 16
 _ASKING = frozenset([DT_NEEDED, DT_AUXILIARY, DT_FILTER])
-_TAG = itemgetter(0)
 _PAGE = 4096
 _PATH_MAX = 4096
 _WINDOW = 1 << 12
@@ -48,10 +43,6 @@ class Segment(NamedTuple):
     filesz: int
     memsz: int
     align: int
-
-
-#: As Segment._make, which checks the number of fields once more.
-_SEGMENT = partial(tuple.__new__, Segment)
 
 
 class Header(NamedTuple):
@@ -78,11 +69,12 @@ class Elf(NamedTuple):
 
     `interp`, `soname`, `rpath` and `runpath` are None where absent; an empty one is b"".
     `interp_error` says why the kernel would refuse PT_INTERP (which loaders never look at).
-    `dynamic` says whether there is a PT_DYNAMIC; `tags` its last value of each tag.
+    `dynamic` says whether there is a PT_DYNAMIC; `tags` its last value of each tag. `loads` are
+    the segments to be mapped, `has_notes` says whether there are others with notes.
     """
 
     header: Header
-    segments: tuple[Segment, ...]
+    loads: tuple[Segment, ...]
     interp: Optional[bytes]
     dynamic: bool
     tags: dict[int, int]
@@ -92,6 +84,7 @@ class Elf(NamedTuple):
     runpath: Optional[bytes] = None
     flags_1: int = 0
     interp_error: Optional[str] = None
+    has_notes: bool = False
 
     @property
     def machine(self) -> int:
@@ -134,10 +127,11 @@ class _Layout(NamedTuple):
 
 def _layout(elfclass: int, endian: str) -> _Layout:
     order = "<" if endian == "little" else ">"
-    texts = (
-        ("HHIQQQIHHH", "IIQQ8xQQQ", "qQ") if elfclass == 64 else ("HHIIIIIHHH", "III4xIIII", "iI")
-    )
-    return _Layout(elfclass, endian, order, *(struct.Struct(order + text) for text in texts))
+    wide = elfclass == 64
+    header = struct.Struct(order + ("HHIQQQIHHH" if wide else "HHIIIIIHHH"))
+    segment = struct.Struct(order + ("IIQQ8xQQQ" if wide else "III4xIIII"))
+    entry = struct.Struct(order + ("qQ" if wide else "iI"))
+    return _Layout(elfclass, endian, order, header, segment, entry)
 
 
 #: By EI_CLASS and EI_DATA.
@@ -215,9 +209,10 @@ class Reader:
         self.header, self._layout = _parse_header(self.first)
         self.order = self._layout.order
         self.wide = self.header.elfclass == 64
-        self.segments = self._segments()
+        self._rows = self._program_headers()
+        self._loads = [Segment(*row) for row in self._rows if row[0] == PT_LOAD]
         # What is mapped later covers what was mapped before.
-        self._loads = [s for s in reversed(self.segments) if s.kind == PT_LOAD]
+        self._mapped = self._loads[::-1]
         self._strings: dict[int, bytes] = {}
         self._string_bytes = 0
 
@@ -232,44 +227,50 @@ class Reader:
         self._window, self._window_at = _at(self.file, offset, _WINDOW), offset
         return self._window[:size]
 
-    def _segments(self) -> tuple[Segment, ...]:
+    @property
+    def segments(self) -> list[Segment]:
+        return [Segment(*row) for row in self._rows]
+
+    def _program_headers(self) -> list[tuple[int, ...]]:
+        """Their fields in Segment's order."""
         header, layout = self.header, self._layout.segment
         if header.phnum == 0:
-            return ()
+            return []
         if header.phentsize != layout.size:
             raise ElfError(f"program headers of {header.phentsize} bytes each")
         raw = self.at(header.phoff, header.phnum * layout.size)
         if len(raw) < header.phnum * layout.size:
             raise ElfError("cut off in the program headers")
         if self.wide:
-            return tuple(map(_SEGMENT, layout.iter_unpack(raw)))
-        return tuple(
-            Segment(kind, flags, offset, vaddr, filesz, memsz, align)
+            return list(layout.iter_unpack(raw))
+        return [
+            (kind, flags, offset, vaddr, filesz, memsz, align)
             for kind, offset, vaddr, filesz, memsz, flags, align in layout.iter_unpack(raw)
-        )
+        ]
 
     def read(self) -> Elf:
-        interp, interp_error, dynamic = None, None, None
-        for segment in self.segments:
-            kind = segment[0]
+        interp, interp_error, dynamic, has_notes = None, None, None, False
+        for row in self._rows:
+            kind = row[0]
             # A file of debug information keeps the header with nothing behind it.
-            if kind == PT_DYNAMIC and segment.filesz:
-                dynamic = segment
+            if kind == PT_DYNAMIC and Segment(*row).filesz:
+                dynamic = Segment(*row)
             elif kind == PT_INTERP and interp is None and interp_error is None:
-                interp, interp_error = self._interp(segment)
+                interp, interp_error = self._interp(Segment(*row))
+            elif kind == PT_NOTE:
+                has_notes = True
+        loads = tuple(self._loads)
         if dynamic is None:
-            return Elf(self.header, self.segments, interp, False, {}, interp_error=interp_error)
-        needed: list[tuple[int, int]] = []
-        tags: dict[int, int] = {}
-        for entries in self._entries(dynamic):
-            tags.update(entries)
-            needed += [entry for entry in entries if entry[0] in _ASKING]
-            if len(needed) > MAX_NEEDED:
-                raise ElfError("too many libraries asked for")
+            return Elf(
+                *(self.header, loads, interp, False, {}),
+                interp_error=interp_error,
+                has_notes=has_notes,
+            )
+        tags, needed = self._tags(dynamic)
         string, table = self.string, tags.get(DT_STRTAB)
         return Elf(
             self.header,
-            self.segments,
+            loads,
             interp,
             True,
             tags,
@@ -279,6 +280,7 @@ class Reader:
             string(table, tags[DT_RUNPATH]) if DT_RUNPATH in tags else None,
             tags.get(DT_FLAGS_1, 0),
             interp_error,
+            has_notes,
         )
 
     def _interp(self, segment: Segment) -> tuple[Optional[bytes], Optional[str]]:
@@ -292,10 +294,10 @@ class Reader:
 
     def offset_of(self, vaddr: int) -> tuple[int, int]:
         """Where in the file an address is, and how many bytes of the file follow it there."""
-        for _, _, offset, start, filesz, _, _ in self._loads:
+        for _, _, offset, start, filesz, _, _ in self._mapped:
             if start <= vaddr < start + filesz:
                 return vaddr - start + offset, filesz - (vaddr - start)
-        for segment in self._loads:  # whole pages are mapped
+        for segment in self._mapped:  # whole pages are mapped
             start = segment.vaddr & -_PAGE
             end = (segment.vaddr + segment.filesz + _PAGE - 1) & -_PAGE
             if segment.filesz and start <= vaddr < end:
@@ -304,8 +306,10 @@ class Reader:
                 return segment.offset - segment.vaddr + vaddr, end - vaddr
         raise ElfError(f"no segment maps the address {vaddr:#x}")
 
-    def _entries(self, dynamic: Segment) -> Iterator[list[tuple[int, int]]]:
-        """(tag, value) up to DT_NULL, in lists of some thousand."""
+    def _tags(self, dynamic: Segment) -> tuple[dict[int, int], list[tuple[int, int]]]:
+        """The last value of each tag, and (tag, value) of all that ask for a library."""
+        tags: dict[int, int] = {}
+        needed: list[tuple[int, int]] = []
         offset, room = self.offset_of(dynamic.vaddr)
         layout = self._layout.entry
         room = min(room, MAX_DYNAMIC * layout.size)
@@ -313,15 +317,18 @@ class Reader:
         size = min(max(dynamic.filesz, layout.size), 1 << 16)
         while done + layout.size <= room:
             raw = self.at(offset + done, min(size, room - done) // layout.size * layout.size)
-            whole = len(raw) // layout.size
+            whole = len(raw) // layout.size * layout.size
             if not whole:
                 break
-            # The tag of DT_NULL is 0.
-            entries = list(takewhile(_TAG, layout.iter_unpack(raw[: whole * layout.size])))
-            yield entries
-            if len(entries) < whole:
-                return
-            done += whole * layout.size
+            for tag, value in layout.iter_unpack(raw[:whole]):
+                if not tag:
+                    return tags, needed
+                tags[tag] = value
+                if tag in _ASKING:
+                    needed.append((tag, value))
+                    if len(needed) > MAX_NEEDED:
+                        raise ElfError("too many libraries asked for")
+            done += whole
         raise ElfError("the dynamic section has no end")
 
     def string(self, table: Optional[int], index: int) -> bytes:
@@ -331,8 +338,13 @@ class Reader:
         if table is None:
             raise ElfError("names and no string table")
         offset, room = self.offset_of(table + index if table + index < 1 << 64 else 0)
-        end = self.first.find(b"\0", offset, offset + room) if offset >= 0 else -1
-        found = self.first[offset:end] if end >= 0 else self._string_at(offset, room)
+        start = offset - self._window_at
+        if offset >= 0 and (end := self.first.find(b"\0", offset, offset + room)) >= 0:
+            found = self.first[offset:end]
+        elif start >= 0 and (end := self._window.find(b"\0", start, start + room)) >= 0:
+            found = self._window[start:end]
+        else:
+            found = self._string_at(offset, room)
         self._string_bytes += len(found)
         if self._string_bytes > MAX_STRINGS:
             raise ElfError("names too long altogether")

@@ -15,21 +15,25 @@ _MOST = 8
 
 
 def in_shares(
-    work: Callable[[Sequence[Item]], Result], items: Sequence[Item], least: int
+    work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], least: int
 ) -> list[Result]:
-    """What `work` makes of consecutive shares of `items`, in order; a share has about `least` or
-    more. Results are what `marshal` writes; `work` must change nothing but its result."""
+    """What `work` makes of `items`, one by one and in their order; a process has at least `least`.
+
+    Results are what `marshal` writes. `work` must change nothing, for it may run in a process of
+    its own. Neighbours go to different processes, since they often take as long as each other.
+    """
     count = max(1, min(os.cpu_count() or 1, len(items) // least, _MOST))
-    size = max(1, -(-len(items) // count))
-    first, *rest = [items[at : at + size] for at in range(0, len(items), size)] or [items]
-    others = [_Fork(work, share) for share in rest]
-    return [work(first), *(other.result() for other in others)]
+    others = [_Fork(work, items[number::count]) for number in range(1, count)]
+    shares = [work(items[::count]), *(other.results() for other in others)]
+    out = [result for results in zip(*shares) for result in results]
+    # The first shares may have one more.
+    return out + [share[-1] for share in shares if len(share) > len(shares[-1])]
 
 
 class _Fork:
     """A process that works on one share."""
 
-    def __init__(self, work: Callable[[Sequence[Any]], Any], share: Sequence[Any]) -> None:
+    def __init__(self, work: Callable[[Sequence[Any]], list[Any]], share: Sequence[Any]) -> None:
         self._work, self._share = work, share
         reading, writing = os.pipe()
         self._process = os.fork()
@@ -43,7 +47,7 @@ class _Fork:
         os.close(writing)
         self._file = open(reading, "rb")
 
-    def result(self) -> Any:
+    def results(self) -> list[Any]:
         with self._file:
             written = self._file.read()
         status = os.waitpid(self._process, 0)[1]

@@ -132,6 +132,11 @@ class Sysroot(abc.ABC):
             return above
         if above.stat is None or above.stat.kind != "dir":
             return Walk(above.real, None, above.links, "ENOTDIR")
+        if name not in (b"", b".", b"..") and len(name) <= _NAME_MAX:
+            real = above.real + b"/" + name if above.real != b"/" else b"/" + name
+            stat = self._stat(real)
+            if stat is not None and stat.kind != "link":  # as nearly always
+                return Walk(real, stat, above.links, None, above.left)
         return self._follow(above, name, follow_last)
 
     def _follow(self, base: Walk, rest: bytes, follow_last: bool) -> Walk:

@@ -10,8 +10,8 @@ import pytest
 from pants_plugin_minimg.bundler.shares import in_shares
 
 
-def _work(items: Sequence[int]) -> tuple[list[int], int]:
-    return [item * item for item in items], os.getpid()
+def _work(items: Sequence[int]) -> list[tuple[int, int]]:
+    return [(item * item, os.getpid()) for item in items]
 
 
 @pytest.mark.parametrize("processors", [None, 1, 2, 3, 64])
@@ -20,10 +20,10 @@ def test_order_and_whole(
     processors: int | None, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: processors)
-    shares = in_shares(_work, range(count), 10)
-    assert [square for squares, _ in shares for square in squares] == [n * n for n in range(count)]
-    assert len({process for _, process in shares}) == len(shares)
-    assert len(shares) == max(1, min(processors or 1, count // 10, 8))
+    done = in_shares(_work, range(count), 10)
+    assert [square for square, _ in done] == [number * number for number in range(count)]
+    used = len({process for _, process in done})
+    assert used == min(count, max(1, min(processors or 1, count // 10, 8)))
 
 
 def test_a_process_that_dies_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def test_a_process_that_dies_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> 
             os.kill(os.getpid(), 9)
         return list(items)
 
-    assert [item for share in in_shares(dies, range(40), 10) for item in share] == list(range(40))
+    assert in_shares(dies, range(40), 10) == list(range(40))
 
 
 def test_a_failure_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:

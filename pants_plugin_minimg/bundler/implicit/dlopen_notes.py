@@ -42,7 +42,7 @@ def read(file: BinaryIO, elf: Elf) -> tuple[tuple[Note, ...], list[str]]:
     """What the notes say, in their order, and what is wrong with those that cannot be read."""
     notes: list[Note] = []
     faults: list[str] = []
-    if not any(segment.kind == _PT_NOTE for segment in elf.segments):
+    if not elf.has_notes:
         return (), []
     try:
         for content in _contents(Reader(file)):

@@ -12,7 +12,6 @@ from pants_plugin_minimg.bundler.elf import (
     EM_RISCV,
     ET_DYN,
     ET_EXEC,
-    PT_LOAD,
     Header,
 )
 from pants_plugin_minimg.bundler.loader.context import File
@@ -83,10 +82,9 @@ def mappable(file: File) -> str | None:
     elf = file.elf
     if elf is None:
         return file.error
-    loads = [segment for segment in elf.segments if segment.kind == PT_LOAD]
-    if not loads:
+    if not elf.loads:
         return "object file has no loadable segments"
-    for segment in loads:
+    for segment in elf.loads:
         if segment.align & (_PAGE - 1) or (segment.vaddr - segment.offset) & (_PAGE - 1):
             return "ELF load command not page-aligned"
     if elf.e_type != ET_DYN:
