@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
+from pathlib import Path
 
 import pytest
 
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.loader.starts import Starts
+from pants_plugin_minimg.bundler.sysroot import DirSysroot
 
-from .elf_builder import MUSL
+from .elf_builder import GLIBC, MUSL
+from .graphs import random_graph
 from .rootfs import Root
 
 
@@ -62,3 +67,24 @@ def test_alike_or_not(root: Root, programs: list[bytes]) -> None:
         starts = Starts(root.sysroot())
         order = rng.sample(programs, len(programs))
         assert {path: _told(starts.resolve(path)) for path in order} == alone
+
+
+@pytest.mark.parametrize("interpreter", [GLIBC, MUSL])
+def test_copies_and_links_of_random_programs(interpreter: bytes, tmp_path: Path) -> None:
+    complete = 0
+    for seed in range(60):
+        graph = random_graph(tmp_path / str(seed), seed, interpreter)
+        base = os.fsencode(graph.folder)
+        paths = [graph.main, *(base + name for name in (b"/bin/copy", b"/a/copy", b"/c/link"))]
+        for copy in paths[1:3]:
+            shutil.copy(graph.main, copy)
+        os.symlink(graph.main, paths[3])
+        alone = [
+            loader.resolve(DirSysroot(b"/"), path, ld_library_path=graph.library_path)
+            for path in paths
+        ]
+        starts = Starts(DirSysroot(b"/"), graph.library_path)
+        together = [starts.resolve(path) for path in paths]
+        assert list(map(_told, together)) == list(map(_told, alone)), seed
+        complete += not (together[0].missing or together[0].refused or together[0].warnings)
+    assert complete > 2
