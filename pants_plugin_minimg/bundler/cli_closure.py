@@ -25,10 +25,11 @@ DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 OK, INCOMPLETE, BAD = 0, 1, 2
 
-#: Files that are worth a process of their own.
+#: Files that are worth a process of their own: to start one takes as long as some ten of them.
 _SHARE = 64
 
 
+#: What a string of JSON must not hold as it is (RFC 8259, section 7).
 _ESCAPES = {code: f"\\u{code:04x}" for code in range(0x20)} | {0x22: '\\"', 0x5C: "\\\\"}
 
 

@@ -36,7 +36,11 @@ class _Fork:
     def __init__(self, work: Callable[[Sequence[Any]], list[Any]], share: Sequence[Any]) -> None:
         self._work, self._share = work, share
         reading, writing = os.pipe()
-        self._process = os.fork()
+        self._file = open(reading, "rb")
+        try:
+            self._process = os.fork()
+        except OSError:  # no more processes or memory for this user
+            self._process = -1
         if self._process == 0:
             try:
                 with open(writing, "wb") as file:
@@ -45,11 +49,10 @@ class _Fork:
             finally:  # this process must not go on as a second caller
                 os._exit(1)
         os.close(writing)
-        self._file = open(reading, "rb")
 
     def results(self) -> list[Any]:
         with self._file:
             written = self._file.read()
-        status = os.waitpid(self._process, 0)[1]
+        done = self._process > 0 and os.waitpid(self._process, 0)[1] == 0
         # A failure is told by the same work, done here.
-        return marshal.loads(written) if status == 0 else self._work(self._share)
+        return marshal.loads(written) if done else self._work(self._share)

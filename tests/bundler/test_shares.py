@@ -48,3 +48,12 @@ def test_a_failure_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ValueError, match="15"):
         in_shares(fails, range(20), 10)
+
+
+def test_without_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(os, "fork", refuses)
+    assert in_shares(list, range(35), 10) == list(range(35))

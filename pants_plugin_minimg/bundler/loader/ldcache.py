@@ -22,7 +22,8 @@ _NEW_MAGIC = b"glibc-ld.so.cache1.1"
 _OLD_HEADER, _OLD_ENTRY = 16, 12
 _NEW_HEADER, _NEW_ENTRY = 48, 24
 _MAX_NAME = 4096
-_LEADING_ZEROS = re.compile(rb"(?<![0-9])0+(?=[0-9])")
+#: The zero comes before the look behind it, so that names without one are passed over quickly.
+_LEADING_ZEROS = re.compile(rb"0(?<![0-9]0)0*(?=[0-9])")
 
 
 class Cache:
@@ -50,7 +51,7 @@ def compared(name: bytes) -> bytes:
 
     glibc elf/dl-cache.c, _dl_cache_libcmp.
     """
-    return _LEADING_ZEROS.sub(b"", name) if b"0" in name else name
+    return _LEADING_ZEROS.sub(b"", name)
 
 
 def flags_for(header: Header) -> frozenset[int]:
@@ -125,9 +126,9 @@ def _old(raw: bytes, order: str, count: int, strings: int) -> Cache:
 def _add(
     entries: dict[bytes, list[tuple[int, int]]], raw: bytes, flags: int, key: int, value: int
 ) -> None:
-    name = _string(raw, key)
-    if name is not None:
-        entries.setdefault(compared(name), []).append((flags, value))
+    end = raw.find(b"\0", key, key + _MAX_NAME)
+    if end >= 0:
+        entries.setdefault(compared(raw[key:end]), []).append((flags, value))
 
 
 def _string(raw: bytes, offset: int) -> bytes | None:
