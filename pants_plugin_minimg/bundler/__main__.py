@@ -7,8 +7,6 @@ nothing to run an image with.
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
 import sys
 from typing import Any
@@ -34,32 +32,23 @@ _COMMANDS = {
 }
 
 
-class _Formatter(argparse.HelpFormatter):
-    """Of a fixed width: asking the terminal imports six modules, on each start."""
+def options_of(arguments: list[str]) -> Any:
+    """What the words mean, with the function `run` of their command. SystemExit for bad ones."""
+    if arguments[:1] == ["closure"]:
+        from pants_plugin_minimg.bundler import cli_closure
 
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=100)
+        plain = cli_closure.plain(arguments[1:])
+        if plain is not None:
+            return plain
+    from pants_plugin_minimg.bundler import words
 
-
-class _Parser(argparse.ArgumentParser):
-    """Of the commands too, as argparse makes their parsers of the same class."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=_Formatter, **options)
-
-
-def parser(arguments: list[str]) -> argparse.ArgumentParser:
-    """Knows the command that `arguments` name, or all of them when they name none."""
-    out = _Parser(prog="bundler", description=__doc__)
-    commands = out.add_subparsers(dest="command", required=True)
     wanted = next((_COMMANDS[word] for word in arguments[:1] if word in _COMMANDS), None)
-    for name in [wanted] if wanted else dict.fromkeys(_COMMANDS.values()):
-        importlib.import_module(f"pants_plugin_minimg.bundler.{name}").add_parser(commands)
-    return out
+    modules = [wanted] if wanted else list(dict.fromkeys(_COMMANDS.values()))
+    return words.parser(__doc__, modules).parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
-    options = parser(arguments).parse_args(arguments)
+    options = options_of(arguments)
     try:
         return int(options.run(options) or 0)
     except Problems as problems:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import sys
 from collections.abc import Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from pants_plugin_minimg.bundler import loader
@@ -18,6 +18,8 @@ from pants_plugin_minimg.bundler.sysroot import DirSysroot, OverlaySysroot, Sysr
 from pants_plugin_minimg.bundler.text import text
 
 if TYPE_CHECKING:
+    import argparse
+
     from pants_plugin_minimg.bundler import scripts
 
 #: Where `env` looks when the caller does not say.
@@ -189,7 +191,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def plain(words: Sequence[str]) -> SimpleNamespace | None:
+    """The options where `--root=DIR` and `--json` come before all files, else None.
+
+    It says what the parser of `add_parser` says, whose import takes as long as several closures.
+    """
+    out = SimpleNamespace(run=run, root=[], ld_library_path="", json=False, files=[])
+    for word in words:
+        if word[:1] != "-":
+            out.files.append(word)
+        elif out.files:
+            return None
+        elif word == "--json":
+            out.json = True
+        elif word.startswith("--root="):
+            out.root.append(word[len("--root=") :])
+        else:
+            return None
+    return out if out.files else None
+
+
+def run(options: argparse.Namespace | SimpleNamespace) -> int:
     roots = [os.fsencode(root) for root in options.root] or [b"/"]
     for root in roots:
         if not os.path.isdir(root):
@@ -214,7 +236,7 @@ def run(options: argparse.Namespace) -> int:
     return max(status for status, _, _ in answers)
 
 
-def _inside(name: bytes, options: argparse.Namespace) -> bytes:
+def _inside(name: bytes, options: argparse.Namespace | SimpleNamespace) -> bytes:
     if name[:1] == b"/":
         return name
     return b"/" + name if options.root else os.path.join(os.getcwdb(), name)
