@@ -25,6 +25,7 @@ import pytest
 from pants_plugin_minimg.bundler import loader, planner, request
 from pants_plugin_minimg.bundler.cli_closure import OK, answer
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.loader.starts import Starts
 from pants_plugin_minimg.bundler.sysroot import Sysroot
 from pants_plugin_minimg.bundler.sysroots import open_sysroot
 from tests import requirements
@@ -158,8 +159,9 @@ def programs(sysroot: Sysroot) -> Iterator[bytes]:
 
 def test_every_program_resolves(cross: Cross) -> None:
     wrong = []
+    starts = Starts(cross.sysroot)
     for path in cross.programs:
-        found = answer(cross.sysroot, path)
+        found = answer(starts, path)
         if found.status != OK:
             wrong.append("\n".join(found.lines()))
     print(f"{cross.machine.architecture}: {len(cross.programs)} programs")
