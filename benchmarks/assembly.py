@@ -16,15 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import command, measure
+from benchmarks import command, measure, pages
 from benchmarks.machine import describe
 from benchmarks.measure import Times
 from benchmarks.ours import CannotMeasure, static_program
-from benchmarks.report import aim_line, table_line
+from benchmarks.pages import REPOSITORY
+from benchmarks.record import Aim, Record
+from benchmarks.report import aims_table, speeds_table
 from benchmarks.sysroot_tool import Tool
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = REPOSITORY / "docs" / "benchmarks-assembly.md"
+PAGE = pages.ASSEMBLY
 #: Where the content comes from: programs and libraries, as images have them.
 FOLDERS = ("/usr/bin", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib")
 IMAGE: dict[str, Any] = {
@@ -156,42 +157,39 @@ class Job:
 
     def page(self) -> str:
         date = f" on {self.options.date}" if self.options.date else ""
-        ratio = measure.paired(self.ours, self.floor, lambda a, b: a / b) or 0.0
-        peak = max(self.peaks.values())
         files, tar = self.sizes
-        ours, floor = self.ours.median or 0.0, self.floor.median or 0.0
-        rows = [
-            ("ours: every layer, then image and tar, one process after the other", ours),
-            ("floor: `sha256sum`, then `gzip -6`", floor),
-        ]
         parts = [
             "# Benchmarks of the assembly",
             "Written by `python3 -m benchmarks.assembly`; benchmarks/README.md says how to run it.",
             f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}. "
             f"Rounds: {self.options.rounds}; figures are medians. {files / 1e6:.0f} MB of programs "
             f"and libraries become an image of {tar / 1e6:.0f} MB.",
-            "\n".join(
-                [
-                    table_line(["", "seconds", "MB/s"]),
-                    table_line(["---", "---:", "---:"]),
-                    *(
-                        table_line([name, f"{value:.2f}", f"{files / 1e6 / value:.0f}"])
-                        for name, value in rows
-                    ),
-                ]
-            ),
+            self._table(),
             "Memory: " + ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in self._peaks()),
             "## What we set ourselves",
-            "\n".join(
-                [
-                    table_line(["aim", "measured", ""]),
-                    table_line(["---", "---:", "---"]),
-                    aim_line("ours ÷ floor ≤ 2", f"{ratio:.2f}", ratio <= 2),
-                    aim_line("memory < 300 MB", f"{peak / 1e6:.0f} MB", peak < 300e6),
-                ]
-            ),
+            aims_table(self.record().aims),
         ]
         return "\n\n".join(parts) + "\n"
+
+    def _table(self) -> str:
+        rows = {
+            "ours: every layer, then image and tar, one process after the other": self.ours,
+            "floor: `sha256sum`, then `gzip -6`": self.floor,
+        }
+        return speeds_table(
+            {name: times.median or 0.0 for name, times in rows.items()}, self.sizes[0]
+        )
+
+    def record(self) -> Record:
+        ratio = measure.paired(self.ours, self.floor, lambda a, b: a / b) or 0.0
+        peak = max(self.peaks.values())
+        return Record(
+            (
+                Aim("ours ÷ floor ≤ 2", f"{ratio:.2f}", ratio <= 2),
+                Aim("memory < 300 MB", f"{peak / 1e6:.0f} MB", peak < 300e6),
+            ),
+            self._table(),
+        )
 
     def _peaks(self) -> list[tuple[str, int]]:
         return [

@@ -16,14 +16,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from benchmarks import command, measure
+from benchmarks import command, measure, pages
 from benchmarks.machine import describe
 from benchmarks.measure import Times
-from benchmarks.report import aim_line, table_line
+from benchmarks.pages import REPOSITORY
+from benchmarks.record import Aim, Chart, Line, NotRun, Record
+from benchmarks.report import aims_table, picture, table_line
 from tests.bundler.elf_builder import GLIBC, Spec, build
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = REPOSITORY / "docs" / "benchmarks-closure.md"
+PAGE = pages.CLOSURE
 FOLDER = "/usr/bin"
 ONE = "/usr/bin/git"
 LOADER = os.fsdecode(GLIBC)
@@ -165,11 +166,12 @@ class Job:
             "## Growth",
             "A program whose libraries need each other in a chain, and one that needs all itself.",
             self._growth(),
+            picture(PAGE, self._chart()),
             "## Start",
             f"From start to answer for {ONE}: {_ms(self.start)}; an empty `python -I -S`: "
             f"{_ms(self.empty)}.",
             "## What we set ourselves",
-            self._aims(),
+            aims_table(self._aims()),
         ]
         return "\n\n".join(parts) + "\n"
 
@@ -200,27 +202,46 @@ class Job:
             )
         return "\n".join(lines)
 
-    def _aims(self) -> str:
-        lines = [table_line(["aim", "measured", ""]), table_line(["---", "---:", "---"])]
+    def record(self) -> Record:
+        missing = () if self.lddtree else (NotRun("lddtree", f"{self.options.lddtree} not found"),)
+        return Record(tuple(self._aims()), self._peers(), self._chart(), not_run=missing)
+
+    def _chart(self) -> Chart:
+        lines = {"chain: each needs the next": self.growth.chain}
+        lines["star: the program needs them all"] = self.growth.star
+        return Chart(
+            "Seconds to resolve a program, by the libraries that it loads",
+            "libraries",
+            "seconds",
+            tuple(
+                Line(name, tuple((count, round(times[count].median or 0, 3)) for count in GROWTH))
+                for name, times in lines.items()
+            ),
+        )
+
+    def _aims(self) -> list[Aim]:
+        found = []
         for text, name, least in (
             ("one traced loader call a file ÷ ours ≥ 5", "traced", 5.0),
             ("lddtree, a call a file ÷ ours ≥ 50", "lddtree", 50.0),
         ):
             ratio = measure.paired(self.times[name], self.times["ours"], lambda a, b: a / b)
-            if ratio is not None:
-                lines.append(aim_line(text, f"{ratio:.1f}", ratio >= least))
-        lines.append(aim_line("peak memory < 100 MB", f"{self.peak / 1e6:.0f} MB", self.peak < 1e8))
+            if ratio is None:
+                found.append(Aim(text, "not measured", None))
+            else:
+                found.append(Aim(text, f"{ratio:.1f}", ratio >= least))
+        found.append(Aim("peak memory < 100 MB", f"{self.peak / 1e6:.0f} MB", self.peak < 1e8))
         for name, times in (("chain", self.growth.chain), ("star", self.growth.star)):
             share = GROWTH[-1] / GROWTH[0]
             ratio = measure.paired(times[GROWTH[-1]], times[GROWTH[0]], lambda a, b: a / b)
             if ratio is not None:
                 text = f"{name} of {GROWTH[-1]:,} ÷ {GROWTH[0]:,} libraries ≤ {share:.0f}"
-                lines.append(aim_line(text, f"{ratio:.1f}", ratio <= share))
+                found.append(Aim(text, f"{ratio:.1f}", ratio <= share))
         ratio = measure.paired(self.start, self.empty, lambda a, b: a / b)
         if ratio is not None:
             text = "start to answer ÷ an empty process < 4"
-            lines.append(aim_line(text, f"{ratio:.1f}", ratio < 4))
-        return "\n".join(lines)
+            found.append(Aim(text, f"{ratio:.1f}", ratio < 4))
+        return found
 
 
 def _ms(times: Times) -> str:

@@ -10,8 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks import overview
+from benchmarks.machine import describe
 from benchmarks.measure import CommandFailed
 from benchmarks.ours import CannotMeasure
+from benchmarks.pages import DOCS, REPOSITORY, Page
+from benchmarks.record import Record
 
 
 class Job(Protocol):
@@ -24,16 +28,22 @@ class Job(Protocol):
 
     def page(self) -> str: ...
 
+    def record(self) -> Record:
+        """What `page` says, for the overview; without date and machine."""
+
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def add_options(parser: argparse.ArgumentParser, page: Path) -> None:
+def add_options(parser: argparse.ArgumentParser, page: Page) -> None:
     """Those of every benchmark: where to work, and what to do with the page."""
     parser.add_argument("--scratch", type=Path, help="where to work (default: a new folder)")
     parser.add_argument("--date", help="the date to print; the clock is not asked")
-    parser.add_argument("--write", action="store_true", help=f"write docs/{page.name}")
+    parser.add_argument("--write", action="store_true", help=f"write docs/{page.file}")
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="write aims and plot there, as JSON"
+    )
 
 
 def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -49,7 +59,7 @@ def run(
     options: argparse.Namespace,
     lacking: Sequence[str],
     make: Callable[[Path], Job],
-    page: Path,
+    page: Page,
 ) -> int:
     """Measures, prints the page and, with `--write`, writes it; the exit status.
 
@@ -76,8 +86,12 @@ def run(
             if job is not None:
                 job.stop()
         text = job.page()
+        record = job.record().dated(options.date, describe()).to_json()
     print(text, end="")
+    if options.record is not None:
+        options.record.write_text(record, encoding="utf-8")
     if options.write:
-        page.parent.mkdir(exist_ok=True)
-        page.write_text(text, encoding="utf-8")
+        page.path.write_text(text, encoding="utf-8")
+        (DOCS / page.record).write_text(record, encoding="utf-8")
+        overview.write(REPOSITORY)
     return 0

@@ -10,21 +10,22 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import command, measure, peers, report, rows
+from benchmarks import command, measure, pages, peers, report, rows
 from benchmarks.command import say
 from benchmarks.engine import Engine
 from benchmarks.machine import describe
 from benchmarks.ours import HOST_UPX, PLAIN, RECORDS, UPX, Ours
 from benchmarks.ours_times import FirstTimes, OurTimes, Times4, first_times
+from benchmarks.pages import REPOSITORY
 from benchmarks.peers.peer import PROGRAMS, Peer
+from benchmarks.record import Figures, NotRun, Record
 from benchmarks.rows import Row
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = REPOSITORY / "docs" / "benchmarks.md"
+PAGE = pages.MAIN_JOB
 WAYS = ("without pantsd", "with pantsd")
 # A target: what the tables call it, and whether it is packed.
 TARGETS = {PLAIN: ("plain", False), UPX: ("UPX", True), RECORDS: ("plain, with records", False)}
@@ -125,15 +126,12 @@ class Job:
             times.ours.stop()
 
     def page(self) -> str:
-        ours = [row for _, ways in self.ours for row in ways]
-        all_rows = ours + [row for _, row in self.peers]
-        ways = self._ways()
+        all_rows, ways = self._rows(), self._ways()
         date = f" on {self.options.date}" if self.options.date else ""
         parts = [
-            "# Benchmarks",
+            "# Benchmarks of the main job: hlint and git",
             "Written by `python3 -m benchmarks.main_job`; benchmarks/README.md says how to run it "
             "and what each column means.",
-            "## The main job: hlint and git",
             f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}.",
             "Versions: " + ", ".join([*self.versions, *self._machine_versions()]) + ".",
             f"Rounds: {self.options.rounds} (UPX: {self.options.upx_rounds}, slow rows: 1); "
@@ -143,11 +141,37 @@ class Job:
             report.failures(all_rows),
         ]
         if self.first is not None:
-            parts += ["### Where the time of ours goes", report.pants_table(self.first, ways)]
-            parts += ["### What we set ourselves", report.targets_table(all_rows, ways)]
+            parts += ["## Where the time of ours goes", report.pants_table(self.first, ways)]
+            parts += ["## What we set ourselves", report.aims_table(self.record().aims)]
         if self.peers:
-            parts += ["### The peers' commands", report.commands([peer for peer, _ in self.peers])]
+            parts += ["## The peers' commands", report.commands([peer for peer, _ in self.peers])]
         return "\n\n".join(part for part in parts if part) + "\n"
+
+    def record(self) -> Record:
+        aims = report.targets(self._rows(), self._ways()) if self.first is not None else ()
+        slow = self.options.slow
+        # What nobody asked for is not lacking.
+        missing = report.not_run([row for peer, row in self.peers if slow or not peer.slow])
+        if self.engine is None:
+            missing += (NotRun("loading and starting", f"no {self.options.engine} answers"),)
+        return Record(tuple(aims), figures=tuple(self._figures()), not_run=missing)
+
+    def _figures(self) -> Iterator[Figures]:
+        """What a user would ask for, in brackets what Pants alone takes, then the peers whose
+        images start."""
+        for target, name in ((PLAIN, "**this**"), (UPX, "**this**, UPX")):
+            packed = TARGETS[target][1]
+            for times, ours in self.ours:
+                pairs = zip(WAYS, ours, (times.without_daemon, times.with_daemon))
+                for way, row, alone in pairs if times.target == target else ():
+                    pants = (alone.archive_no_op.median, alone.archive_cold.median)
+                    yield report.figures(f"{name}, {way}", row, pants)
+            for _, row in self.peers:
+                if row.upx == packed and row.why_not is None and (row.starts or not row.tried):
+                    yield report.figures(row.name, row)
+
+    def _rows(self) -> list[Row]:
+        return [row for _, ways in self.ours for row in ways] + [row for _, row in self.peers]
 
     def _ways(self) -> list[tuple[str, Times4]]:
         found = []

@@ -19,13 +19,14 @@ from itertools import product
 from pathlib import Path
 from statistics import median
 
-from benchmarks import command
+from benchmarks import command, pages
 from benchmarks.machine import describe
-from benchmarks.report import aim_line, table_line
+from benchmarks.pages import REPOSITORY
+from benchmarks.record import Aim, Record
+from benchmarks.report import aims_table, table_line
 from benchmarks.sysroot_tool import Tool
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = REPOSITORY / "docs" / "benchmarks-python.md"
+PAGE = pages.PYTHON_IMAGES
 PYTHON = "/usr/bin/python3"
 LIBRARIES = ("all", "default", "reachable")
 # What the web service of the examples imports; it ends where that would wait for requests.
@@ -138,7 +139,7 @@ class Job:
             f"{self.options.rounds} in turn.",
             self._table(),
             "## What we set ourselves",
-            self._aims(),
+            aims_table(self.record().aims),
         ]
         return "\n\n".join(parts) + "\n"
 
@@ -161,19 +162,16 @@ class Job:
             )
         return "\n".join(lines)
 
-    def _aims(self) -> str:
+    def record(self) -> Record:
         whole, small = self.rows["all", False], self.rows["reachable", False]
         slow, fast = self.rows["reachable", False], self.rows["reachable", True]
         size, start = small.wire / whole.wire, median(fast.starts) / median(slow.starts)
-        return "\n".join(
-            [
-                table_line(["aim", "measured", ""]),
-                table_line(["---", "---:", "---"]),
-                aim_line(
-                    "`reachable` ÷ the whole library, on the wire < 1", f"{size:.2f}", size < 1
-                ),
-                aim_line("start with byte code ÷ without < 1", f"{start:.2f}", start < 1),
-            ]
+        return Record(
+            (
+                Aim("`reachable` ÷ the whole library, on the wire < 1", f"{size:.2f}", size < 1),
+                Aim("start with byte code ÷ without < 1", f"{start:.2f}", start < 1),
+            ),
+            self._table(),
         )
 
 

@@ -43,9 +43,11 @@ class Chart:
 
 @dataclass(frozen=True)
 class Figures:
-    """A system's figures that a user would ask for, as the page prints them."""
+    """A system's figures that a user would ask for, as the page prints them: MB of the image on
+    disk and on the wire, seconds of the same build again and of the first one."""
 
     name: str
+    disk: str
     wire: str
     again: str
     cold: str
@@ -61,9 +63,11 @@ class NotRun:
 
 @dataclass(frozen=True)
 class Record:
-    """`machine` is in words, `date` is None where none was given."""
+    """`table` is the page's own, in Markdown, for the overview. `machine` is in words, `date` is
+    None where none was given."""
 
     aims: tuple[Aim, ...]
+    table: str = ""
     chart: Chart | None = None
     figures: tuple[Figures, ...] = ()
     not_run: tuple[NotRun, ...] = ()
@@ -81,6 +85,7 @@ def from_json(text: str) -> Record:
     raw = json.loads(text)
     return Record(
         tuple(Aim(**aim) for aim in raw["aims"]),
+        raw["table"],
         None if raw["chart"] is None else _chart(raw["chart"]),
         tuple(Figures(**figures) for figures in raw["figures"]),
         tuple(NotRun(**part) for part in raw["not_run"]),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 
 from benchmarks.ours_times import FirstTimes, Times4
+from benchmarks.pages import Page
 from benchmarks.peers.peer import Peer
+from benchmarks.record import Aim, Chart, Figures, NotRun
 from benchmarks.rows import Row
 
 LOST = " ▼"
@@ -58,7 +60,7 @@ def _row(row: Row, group: Sequence[Row]) -> str:
     for column in NUMBERS:
         value = column.value(row)
         lost = row.ours and value is not None and _beaten(value, column, group)
-        cells.append("–" if value is None else column.form(value) + (LOST if lost else ""))
+        cells.append(_cell(value, column.form) + (LOST if lost else ""))
     cells.append(str(row.sizes.files) if row.sizes else "–")
     cells += [_starts(row), row.loaded_by or "–", _same(row.digests)]
     return table_line(cells)
@@ -111,9 +113,9 @@ def pants_table(first: FirstTimes, ways: Sequence[tuple[str, Times4]]) -> str:
     return "\n".join(lines)
 
 
-def targets_table(rows: Sequence[Row], ways: Sequence[tuple[str, Times4]]) -> str:
+def targets(rows: Sequence[Row], ways: Sequence[tuple[str, Times4]]) -> list[Aim]:
     """The figures that this project set itself, met or not."""
-    lines = [table_line(["aim", "measured", ""]), table_line(["---", "---:", "---"])]
+    found = []
     plain = [row for row in rows if not row.ours and row.name.startswith("dockerize2")]
     for name, times in ways:
         beyond = times.beyond()
@@ -123,26 +125,69 @@ def targets_table(rows: Sequence[Row], ways: Sequence[tuple[str, Times4]]) -> st
                 continue
             aim = " ≤ 0.30" if "--output-oci" in row.name else ", for comparison"
             met = beyond / theirs <= 0.3 if "--output-oci" in row.name else None
-            lines.append(
-                aim_line(f"{name}: beyond ÷ {row.name}{aim}", f"{beyond / theirs:.2f}", met)
-            )
+            found.append(Aim(f"{name}: beyond ÷ {row.name}{aim}", f"{beyond / theirs:.2f}", met))
     for name, times in ways:
         ratio = times.no_op_ratio()
         if ratio is not None:
             text = f"{name}: no-op ÷ an archive's ≤ 1.10"
-            lines.append(aim_line(text, f"{ratio:.2f}", ratio <= 1.1))
+            found.append(Aim(text, f"{ratio:.2f}", ratio <= 1.1))
     ours = next((row.sizes.disk for row in rows if row.ours and row.upx and row.sizes), None)
     theirs_upx = next((row.sizes.disk for row in plain if row.upx and row.sizes), None)
     if ours is not None and theirs_upx is not None:
         text = "UPX: size on disk below dockerize2's"
-        lines.append(aim_line(text, f"{mb(ours)} to {mb(theirs_upx)} MB", ours < theirs_upx))
+        found.append(Aim(text, f"{mb(ours)} to {mb(theirs_upx)} MB", ours < theirs_upx))
     elif ours is not None:
-        lines.append(aim_line("UPX: size on disk below dockerize2's", "its row was not run", None))
+        found.append(Aim("UPX: size on disk below dockerize2's", "its row was not run", None))
+    return found
+
+
+def aims_table(aims: Sequence[Aim]) -> str:
+    lines = [table_line(["aim", "measured", ""]), table_line(["---", "---:", "---"])]
+    return "\n".join([*lines, *(table_line(aim_cells(aim)) for aim in aims)])
+
+
+def speeds_table(rows: Mapping[str, float], size: int) -> str:
+    """What took how many seconds for `size` bytes."""
+    lines = [table_line(["", "seconds", "MB/s"]), table_line(["---", "---:", "---:"])]
+    for name, time in rows.items():
+        lines.append(table_line([name, seconds(time), f"{size / 1e6 / time:.0f}"]))
     return "\n".join(lines)
 
 
-def aim_line(text: str, measured: str, met: bool | None) -> str:
-    return table_line([text, measured, "" if met is None else "met" if met else "**missed**"])
+def aim_cells(aim: Aim) -> list[str]:
+    met = "" if aim.met is None else "met" if aim.met else "**missed**"
+    return [aim.text, aim.measured, met]
+
+
+def picture(page: Page, chart: Chart) -> str:
+    return f"![{chart.title}]({page.chart})"
+
+
+def not_run(rows: Sequence[Row]) -> tuple[NotRun, ...]:
+    return tuple(NotRun(row.name, row.why_not) for row in rows if row.why_not is not None)
+
+
+def figures(
+    name: str, row: Row, alone: tuple[float | None, float | None] = (None, None)
+) -> Figures:
+    """As main_table prints them; in brackets what Pants takes without an image: again, cold."""
+    again, cold = (
+        _cell(time, seconds) + ("" if pants is None else f" ({seconds(pants)})")
+        for time, pants in zip((row.no_op.median, row.cold.median), alone)
+    )
+    disk = row.sizes.disk if row.sizes else None
+    return Figures(name, _cell(disk, mb), _cell(row.wire, mb), again, cold)
+
+
+def figures_table(found: Sequence[Figures]) -> str:
+    titles = ["hlint and git as an image", "disk, MB", "wire, MB"]
+    titles += ["built again, unchanged, s", "built from nothing, s"]
+    lines = [table_line(titles), table_line(["---"] + ["---:"] * 4)]
+    return "\n".join([*lines, *(table_line(astuple(row)) for row in found)])
+
+
+def _cell(value: float | None, form: Callable[[float], str]) -> str:
+    return "–" if value is None else form(value)
 
 
 def commands(peers: Sequence[Peer]) -> str:

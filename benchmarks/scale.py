@@ -11,22 +11,25 @@ import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from benchmarks import command, measure
+from benchmarks import command, measure, pages
 from benchmarks.machine import describe
 from benchmarks.measure import Times
 from benchmarks.ours import Caches, Ours
 from benchmarks.ours_times import FirstTimes, first_times
-from benchmarks.report import aim_line, table_line
+from benchmarks.pages import REPOSITORY
+from benchmarks.record import Aim, Chart, Line, Record
+from benchmarks.report import aims_table, picture, table_line
 from benchmarks.scale_repository import Images
 from benchmarks.sysroot_tool import Tool
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = REPOSITORY / "docs" / "benchmarks-scale.md"
+PAGE = pages.SCALE
+#: The floor of a run in which nothing changed.
+ARCHIVES = "nothing changed, as many archives, with pantsd"
 _RAN = re.compile(r"Running (.*) under semaphore with concurrency id")
 _KINDS = (
     ("plan", re.compile(r"Find what ")),
@@ -182,13 +185,14 @@ class Job:
             f"{self.version}. The sandbox tool is built, and nothing else of the images is cached. "
             f"An empty process of the tool takes {self.empty * 1000:.0f} ms.",
             self._table(),
+            picture(PAGE, self._chart()),
             f"The processes of one image: {_listed(self._one())}.",
             *(
                 f"Of {count} images one changed: {_listed(one.one_changed)}."
                 for count, one in self.found.items()
             ),
             "## What we set ourselves",
-            self._aims(),
+            aims_table(self._aims()),
         ]
         return "\n\n".join(parts) + "\n"
 
@@ -223,14 +227,39 @@ class Job:
             )
         return "\n".join(lines)
 
-    def _aims(self) -> str:
-        lines = [table_line(["aim", "measured", ""]), table_line(["---", "---:", "---"])]
+    def record(self) -> Record:
+        return Record(tuple(self._aims()), self._table(), self._chart())
+
+    def _chart(self) -> Chart:
+        lines: dict[str, Callable[[Measured], float]] = {
+            "cold, without pantsd": lambda one: one.cold,
+            "one changed, with pantsd": lambda one: one.one_changed_time,
+            "nothing changed, with pantsd": lambda one: one.no_op[True].median or 0.0,
+            ARCHIVES: lambda one: one.archive[True].median or 0.0,
+        }
+        return Chart(
+            "Seconds that Pants takes for many images",
+            "images",
+            "seconds",
+            tuple(
+                Line(
+                    name,
+                    tuple((count, round(of(one), 3)) for count, one in sorted(self.found.items())),
+                    floor=name == ARCHIVES,
+                )
+                for name, of in lines.items()
+            ),
+            log=True,
+        )
+
+    def _aims(self) -> list[Aim]:
+        found = []
         first = self.found[min(self.found)]
         for count, one in self.found.items():
             for pantsd in (False, True):
                 name = "with" if pantsd else "without"
-                lines.append(
-                    aim_line(
+                found.append(
+                    Aim(
                         f"{count}: no-op ÷ archives', {name} pantsd ≤ 1.10",
                         f"{one.ratio(pantsd):.2f}",
                         one.ratio(pantsd) <= 1.1,
@@ -240,10 +269,10 @@ class Job:
                 continue
             if count == 100:
                 cost = one.cold / first.cold
-                lines.append(aim_line("100: cold ÷ one image's ≤ 10", f"{cost:.1f}", cost <= 10))
+                found.append(Aim("100: cold ÷ one image's ≤ 10", f"{cost:.1f}", cost <= 10))
             cost = (one.cold - first.cold) / (one.floor - first.floor)
-            lines.append(
-                aim_line(
+            found.append(
+                Aim(
                     f"{count}: beyond one image ÷ (empty processes + compression) ≤ 1.5",
                     f"{cost:.2f}",
                     cost <= 1.5,
@@ -251,14 +280,14 @@ class Job:
             )
             changed = sum(one.one_changed.values())
             alone = sum(self._one().values())
-            lines.append(
-                aim_line(
+            found.append(
+                Aim(
                     f"{count}: one changed: no more processes than one image has ({alone})",
                     str(changed),
                     changed <= alone,
                 )
             )
-        return "\n".join(lines)
+        return found
 
 
 def _listed(processes: Counter[str]) -> str:

@@ -21,14 +21,14 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import command, measure
+from benchmarks import command, measure, pages
 from benchmarks.machine import describe
 from benchmarks.measure import Times
-from benchmarks.report import aim_line, table_line
+from benchmarks.record import Aim, Record
+from benchmarks.report import aims_table, speeds_table
 from pants_plugin_minimg.bundler import credentials
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = REPOSITORY / "docs" / "benchmarks-secrets.md"
+PAGE = pages.SECRETS
 _CHUNK = 1 << 20
 
 
@@ -137,7 +137,6 @@ class Job:
 
     def page(self) -> str:
         date = f" on {self.options.date}" if self.options.date else ""
-        ratio = measure.paired(self.ours, self.floor, lambda a, b: a / b) or 0.0
         wrong = "\n".join(f"- `{path}`: {what}" for path, what in self.wrong)
         folders = " and ".join(self.options.folders)
         parts = [
@@ -146,37 +145,34 @@ class Job:
             f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}. "
             f"Rounds: {self.options.rounds}; figures are medians. {len(self.paths)} files of "
             f"{folders}, {self.size / 1e6:.0f} MB.",
-            "\n".join(
-                [
-                    table_line(["", "seconds", "MB/s"]),
-                    table_line(["---", "---:", "---:"]),
-                    *(
-                        table_line([name, f"{value:.2f}", f"{self.size / 1e6 / value:.0f}"])
-                        for name, value in (
-                            ("the search", self.ours.median or 0.0),
-                            ("floor: sha256 of the same files, in the same Python",
-                             self.floor.median or 0.0),
-                        )
-                    ),
-                ]
-            ),
+            self._table(),
             *([f"Told, and wrong or worth a look:\n\n{wrong}"] if wrong else []),
             "## What we set ourselves",
-            "\n".join(
-                [
-                    table_line(["aim", "measured", ""]),
-                    table_line(["---", "---:", "---"]),
-                    aim_line("findings in these files: none", str(len(self.wrong)), not self.wrong),
-                    aim_line(
-                        "of ten planted ones found: all",
-                        f"{len(self.found)} of {len(self.planted)}",
-                        self.found == self.planted and len(self.planted) == 10,
-                    ),
-                    aim_line("the search ÷ sha256 ≤ 3", f"{ratio:.2f}", ratio <= 3),
-                ]
-            ),
-        ]  # fmt: skip
+            aims_table(self.record().aims),
+        ]
         return "\n\n".join(parts) + "\n"
+
+    def _table(self) -> str:
+        rows = {
+            "the search": self.ours,
+            "floor: sha256 of the same files, in the same Python": self.floor,
+        }
+        return speeds_table({name: times.median or 0.0 for name, times in rows.items()}, self.size)
+
+    def record(self) -> Record:
+        ratio = measure.paired(self.ours, self.floor, lambda a, b: a / b) or 0.0
+        return Record(
+            (
+                Aim("findings in these files: none", str(len(self.wrong)), not self.wrong),
+                Aim(
+                    "of ten planted ones found: all",
+                    f"{len(self.found)} of {len(self.planted)}",
+                    self.found == self.planted and len(self.planted) == 10,
+                ),
+                Aim("the search ÷ sha256 ≤ 3", f"{ratio:.2f}", ratio <= 3),
+            ),
+            self._table(),
+        )
 
 
 def _sha256(path: str) -> None:

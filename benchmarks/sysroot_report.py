@@ -12,7 +12,8 @@ from benchmarks.main_job import WAYS
 from benchmarks.measure import paired
 from benchmarks.ours_times import FirstTimes, OurTimes, Times4
 from benchmarks.peers.peer import Peer
-from benchmarks.report import aim_line, mb, table_line
+from benchmarks.record import Aim, NotRun
+from benchmarks.report import mb, table_line
 from benchmarks.rows import Row
 from benchmarks.sysroot_builds import ADDED, FLAGSHIP, NARROW, REACHES, Growing
 from benchmarks.sysroot_peers import LOCAL
@@ -180,32 +181,35 @@ _SIZES = {
 }
 
 
-def aims(ours: Mapping[str, OurTimes], grown: Growing | None, plans: PlanRuns | None) -> list[str]:
+def aims(ours: Mapping[str, OurTimes], grown: Growing | None, plans: PlanRuns | None) -> list[Aim]:
     """The figures that this project set itself, met or not."""
-    lines = []
+    found = []
     for way, times in _ways(ours[LOCAL]) if LOCAL in ours else ():
         ratio = times.no_op_ratio()
         if ratio is not None:
             text = f"{FLAGSHIP}, {way}: no-op ÷ an archive's ≤ 1.10"
-            lines.append(aim_line(text, f"{ratio:.2f}", ratio <= 1.1))
+            found.append(Aim(text, f"{ratio:.2f}", ratio <= 1.1))
     if grown is not None:
         did = [name for name in grown.ran[REACHES] if name.startswith("Unpack ")]
         unpacked = _listed([*grown.fetched[REACHES], *did])
         text = f"with `{ADDED}` more: only it is fetched and unpacked"
-        lines.append(aim_line(text, unpacked, grown.only_the_new_one()))
+        found.append(Aim(text, unpacked, grown.only_the_new_one()))
         narrow = [name for name in grown.ran[NARROW] if not name.startswith("Read ")]
         text = "an image that cannot use it runs nothing but the reading of the lock"
-        lines.append(aim_line(text, _listed(narrow), not narrow))
+        found.append(Aim(text, _listed(narrow), not narrow))
     if plans is not None:
         for name, what in (("closure", "closures alone"), ("both", "opening included")):
             ratio = plans.closure[name].ratio()
             if ratio is not None:
                 text = f"the closure on stacked tars ÷ on a directory, {what}, ≤ 2"
-                lines.append(aim_line(text, f"{ratio:.2f}", ratio <= 2))
-    if not lines:
-        return []
-    head = [table_line(["aim", "measured", ""]), table_line(["---", "---:", "---"])]
-    return ["## What we set ourselves", "\n".join([*head, *lines])]
+                found.append(Aim(text, f"{ratio:.2f}", ratio <= 2))
+    return found
+
+
+def not_run(peers: Peers, plans: PlanRuns | None) -> tuple[NotRun, ...]:
+    found = report.not_run([row for _, row in peers])
+    planned = plans.why_not.items() if plans is not None else ()
+    return (*found, *(NotRun(f"`plan` of {wanted}", why) for wanted, why in planned))
 
 
 def commands(peers: Peers) -> list[str]:

@@ -18,6 +18,8 @@ from benchmarks import (
     command,
     image_file,
     measure,
+    pages,
+    report,
     rows,
     sysroot_builds,
     sysroot_peers,
@@ -26,10 +28,12 @@ from benchmarks import (
 from benchmarks.command import say
 from benchmarks.engine import Engine
 from benchmarks.machine import describe
-from benchmarks.main_job import REPOSITORY, WAYS
+from benchmarks.main_job import WAYS
 from benchmarks.ours import Ours
 from benchmarks.ours_times import NO_OP_PAIRS, FirstTimes, OurTimes, first_times
+from benchmarks.pages import REPOSITORY
 from benchmarks.peers.peer import Peer
+from benchmarks.record import Record
 from benchmarks.rows import Row
 from benchmarks.sysroot_builds import FLAGSHIP, FLAGSHIP_PACKAGES, Growing
 from benchmarks.sysroot_packages import Archive
@@ -37,7 +41,7 @@ from benchmarks.sysroot_peers import NETWORK, SCENARIOS
 from benchmarks.sysroot_plan import LargeSysroot, PlanRuns
 from benchmarks.sysroot_tool import Tool
 
-PAGE = REPOSITORY / "docs" / "benchmarks-sysroots.md"
+PAGE = pages.SYSROOTS
 SUITE = "bookworm"
 PARTS = ("builds", "peers", "growing", "large", "sizes")
 WITH_PANTS = {"builds", "growing", "sizes"}
@@ -166,9 +170,14 @@ class Job:
         parts += sysroot_report.growing(self.growing)
         parts += sysroot_report.large(self.large)
         parts += sysroot_report.sizes(self.sizes)
-        parts += sysroot_report.aims(self.builds, self.growing, self.large)
+        if aims := self.record().aims:
+            parts += ["## What we set ourselves", report.aims_table(aims)]
         parts += sysroot_report.commands(self.peers)
         return "\n\n".join(part for part in parts if part) + "\n"
+
+    def record(self) -> Record:
+        aims = sysroot_report.aims(self.builds, self.growing, self.large)
+        return Record(tuple(aims), not_run=sysroot_report.not_run(self.peers, self.large))
 
     def _versions(self) -> list[str]:
         programs = ("gpgv", "debootstrap", "tar") if self.peers else ("gpgv", "tar")

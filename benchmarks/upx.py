@@ -17,13 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import command, measure
+from benchmarks import command, measure, pages
 from benchmarks.machine import describe
-from benchmarks.report import aim_line, table_line
+from benchmarks.pages import REPOSITORY
+from benchmarks.record import Aim, Record
+from benchmarks.report import aims_table, table_line
 from benchmarks.sysroot_tool import Tool
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = REPOSITORY / "docs" / "benchmarks-upx.md"
+PAGE = pages.UPX
 PROGRAMS = ("/usr/bin/git", "/usr/bin/hlint")
 SETTINGS: dict[str, tuple[str, ...]] = {
     '`upx="fast"` (`-1`)': ("-1",),
@@ -106,43 +107,37 @@ class Job:
     def page(self) -> str:
         date = f" on {self.options.date}" if self.options.date else ""
         version = subprocess.run(["upx", "--version"], capture_output=True, text=True, check=False)
-        lzma = [facts for (_, setting), facts in self.rows.items() if "=True" in setting]
-        alone = all(
-            facts["packed_wire"] < facts["plain_wire"]
-            and all(
-                other["packed_wire"] >= facts["packed_wire"]
-                for (path, _), other in self.rows.items()
-                if path == facts["path"] and "smallest" not in _
-            )
-            for facts in lzma
-        )
         parts = [
             "# Benchmarks of UPX",
             "Written by `python3 -m benchmarks.upx`; benchmarks/README.md says how to run it.",
             f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}. "
             f"{(version.stdout.splitlines() or ['upx'])[0]}. Start: `--version`, with what "
             "bubblewrap takes in it, the median of three; memory: the most that was seen.",
-            *(self._table(path) for path in PROGRAMS),
+            *(f"## {path}\n\n{self._table(path)}" for path in PROGRAMS),
             "## What we set ourselves",
-            "\n".join(
-                [
-                    table_line(["aim", "measured", ""]),
-                    table_line(["---", "---:", "---"]),
-                    aim_line(
-                        "`upx=True` is the smallest on the wire, plain included",
-                        ", ".join(
-                            f"{f['packed_wire'] / f['plain_wire']:.2f} of plain" for f in lzma
-                        ),
-                        alone,
-                    ),
-                ]
-            ),
+            aims_table(self.record().aims),
         ]
         return "\n\n".join(parts) + "\n"
 
+    def record(self) -> Record:
+        lzma = [facts for (_, setting), facts in self.rows.items() if "=True" in setting]
+        alone = all(
+            facts["packed_wire"] < facts["plain_wire"]
+            and all(
+                other["packed_wire"] >= facts["packed_wire"]
+                for (path, setting), other in self.rows.items()
+                if path == facts["path"] and "smallest" not in setting
+            )
+            for facts in lzma
+        )
+        text = "`upx=True` is the smallest on the wire, plain included"
+        shares = (f"{facts['packed_wire'] / facts['plain_wire']:.2f} of plain" for facts in lzma)
+        tables = (f"`{path}`:\n\n{self._table(path)}" for path in PROGRAMS)
+        return Record((Aim(text, ", ".join(shares), alone),), "\n\n".join(tables))
+
     def _table(self, path: str) -> str:
         titles = ["", "disk, MB", "wire, MB", "packs, s", "starts, ms", "memory, MB"]
-        lines = [f"## {path}", "", table_line(titles), table_line(["---", *["---:"] * 5])]
+        lines = [table_line(titles), table_line(["---", *["---:"] * 5])]
         rows = {setting: facts for (each, setting), facts in self.rows.items() if each == path}
         first = next(iter(rows.values()))
         lines.append(_line("plain", first, "plain", None))

@@ -8,8 +8,9 @@ from benchmarks.record import Aim, Chart, Figures, Line, NotRun, Record, from_js
 
 FULL = Record(
     (Aim("a ÷ b ≤ 2", "1.60", True), Aim("c", "not measured", None), Aim("d", "3", False)),
+    "| a | b |\n| --- | --- |",
     Chart("t", "images", "seconds", (Line("cold", ((1, 2.5), (10, 4)), floor=True),), log=True),
-    (Figures("ours", "12.65", "2.35", "5.49"),),
+    (Figures("ours", "50.15", "12.65", "2.35 (2.12)", "5.49"),),
     (NotRun("magicpak", "magicpak not found"),),
 )
 
