@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import overview
+from benchmarks import overview, pages
 from benchmarks.machine import describe
 from benchmarks.measure import CommandFailed
 from benchmarks.ours import CannotMeasure
-from benchmarks.pages import DOCS, REPOSITORY, Page
+from benchmarks.pages import Page
 from benchmarks.record import Record
+
+#: The status of a benchmark that cannot be run on this machine.
+CANNOT = 2
 
 
 class Job(Protocol):
@@ -69,7 +72,7 @@ def run(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if lacking:
         say("this machine lacks: " + ", ".join(lacking))
-        return 2
+        return CANNOT
     if options.scratch is not None:
         options.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
@@ -81,7 +84,7 @@ def run(
         except (CannotMeasure, CommandFailed) as error:
             say(getattr(error, "output", ""))
             say(str(error))
-            return 2
+            return CANNOT
         finally:
             if job is not None:
                 job.stop()
@@ -92,6 +95,6 @@ def run(
         options.record.write_text(record, encoding="utf-8")
     if options.write:
         page.path.write_text(text, encoding="utf-8")
-        (DOCS / page.record).write_text(record, encoding="utf-8")
-        overview.write(REPOSITORY)
+        (pages.DOCS / page.record).write_text(record, encoding="utf-8")
+        overview.write(pages.REPOSITORY)
     return 0
