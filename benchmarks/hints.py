@@ -50,7 +50,6 @@ PACKAGES = (
     *("libtss2-tcti-device0t64", "libapparmor1", "libzstd1", "liblzma5", "libseccomp2"),
 )
 ROUNDS = 5
-_PT_NOTE = 4
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -235,11 +234,11 @@ def _recall(sysroot: DirSysroot, path: bytes, found: Recall) -> None:
 
 def _without_notes(sysroot: DirSysroot, path: bytes) -> bytes:
     with sysroot.open(path) as file:
-        segments = elf.read(file).segments
+        segments = elf.Reader(file).segments
         file.seek(0)
         content = bytearray(file.read())
     for segment in segments:
-        if segment.kind == _PT_NOTE:
+        if segment.kind == elf.PT_NOTE:
             content[segment.offset : segment.offset + segment.filesz] = bytes(segment.filesz)
     return bytes(content)
 

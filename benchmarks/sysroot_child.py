@@ -45,6 +45,7 @@ def closure(request: dict[str, Any]) -> dict[str, Any]:
     """The closure of each of `programs` in `sysroot`; `answers` is a digest of all that was found,
     `complete` are the ELF programs that an image can hold: nothing missing, no set-uid bit."""
     from pants_plugin_minimg.bundler.cli_closure import OK, answer
+    from pants_plugin_minimg.bundler.loader.starts import Starts
     from pants_plugin_minimg.bundler.request import SysrootSource
     from pants_plugin_minimg.bundler.sysroots import open_sysroot
 
@@ -53,11 +54,12 @@ def closure(request: dict[str, Any]) -> dict[str, Any]:
     began = time.perf_counter()
     sysroot = open_sysroot(source)
     opened = time.perf_counter()
-    answers = [answer(sysroot, path.encode()) for path in request["programs"]]
+    starts = Starts(sysroot)
+    answers = [answer(starts, path.encode()) for path in request["programs"]]
     ended = time.perf_counter()
     found = {item.path.decode(): item for item in answers}
     texts = {
-        path: hashlib.sha256(json.dumps(item.to_json(), sort_keys=True).encode()).hexdigest()
+        path: hashlib.sha256("\n".join(item.lines()).encode()).hexdigest()
         for path, item in found.items()
     }
     complete = [

@@ -258,7 +258,8 @@ def _jump(node: ast.AST, *, in_loop: bool) -> Iterator[tuple[int, str]]:
 
 
 def _annotations(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """3.9 evaluates annotations at once, 3.14 when asked for them; only as text are they alike."""
+    """3.9 evaluates annotations at once, 3.14 when asked for them: only as text are they alike, or
+    where both can make types of them."""
     future = any(
         isinstance(node, ast.ImportFrom)
         and node.module == "__future__"
@@ -270,10 +271,10 @@ def _annotations(tree: ast.Module) -> Iterator[tuple[int, str]]:
         annotation = _annotation(node)
         if annotation is not None:
             inside.update(ast.walk(annotation))
-            if not future:
+            if not future and any(isinstance(part, ast.BinOp) for part in ast.walk(annotation)):
                 yield (
                     annotation.lineno,
-                    "an annotation without `from __future__ import annotations`",
+                    "an annotation with | without `from __future__ import annotations`",
                 )
         if isinstance(node, ast.Attribute) and node.attr == "__annotations__":
             yield node.lineno, "__annotations__ is not the same in 3.9 and 3.14"
