@@ -108,9 +108,13 @@ def test_users_share_what_one_of_them_built(server: Server, tmp_path: Path) -> N
     requirements.program("go")
     first, second = Machine(tmp_path, 4321, server), Machine(tmp_path, 5432, server)
     built = {each for each in _done(first.package(*targets)) if not each.startswith(OWN)}
-    assert {"Write layer 1 of 3 of tools:hlint_image", "Pack /usr/bin/hlint with UPX"} <= built
-    assert "Write layer 1 of 1 of fileserver:image" in built
-    assert "Compile the sandbox program of minimal images" in built
+    for beginning in (
+        "Compile the sandbox program",
+        "Pack /usr/bin/hlint of tools:hlint_image with UPX",
+        "Write layer 1 of 3 of tools:hlint_image",
+        "Write layer 1 of 1 of fileserver:image",
+    ):
+        assert any(each.startswith(beginning) for each in built), beginning
 
     taken = _from_cache(second.package(*targets))
     assert built <= taken, sorted(built - taken)
@@ -131,8 +135,8 @@ def test_what_tells_of_a_machine_is_not_shared(server: Server, tmp_path: Path) -
     )
     run = again.package("//host:image")
     assert "Find what host:image consists of" in _done(run)
-    layers = {each for each in _from_cache(run) if each.startswith("Write layer")}
-    assert layers and "Write the image host/image.tar" in _from_cache(run)
+    for beginning in ("Write layer 1 of 3 of host:image", "Write the image host/image.tar"):
+        assert any(each.startswith(beginning) for each in _from_cache(run)), beginning
 
 
 # -- Execution -------------------------------------------------------------------------------------
