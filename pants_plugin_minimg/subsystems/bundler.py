@@ -183,12 +183,13 @@ async def set_up_bundler(python: Interpreter | None) -> Bundler:
     """
     if python is None:
         raise _unusable()
-    here = PythonExecutable(python.path, python.fingerprint) if not python.platform else None
+    local = python.platform is None
+    here = PythonExecutable(python.path, python.fingerprint) if local else None
     (modules,) = await engine.create_digests((CreateDigest(sources()),))
     pex = await engine.build_pex(
         PexRequest(
             output_filename="minimg_bundler.pex",
-            internal_only=python.platform is None,
+            internal_only=local,
             layout=PexLayout.LOOSE,
             requirements=EntireLockfile(_LOCK),
             python=here,

@@ -78,14 +78,17 @@ async def interpreter(
                 test=_TEST,
             )
         )
-        if found.first_path is not None:
-            path = found.first_path
-            platform = None if local else await _platform(path.path)
+        path = found.first_path
+        if path is None:
+            continue
+        platform = None if local else await _platform(path.path)
+        if local or platform is not None:
             return Interpreter(path.path, path.fingerprint, builder, platform)
     return None
 
 
-async def _platform(python: str) -> str:
+async def _platform(python: str) -> str | None:
+    """None where it cannot tell: such an interpreter will not do."""
     program = files("pants_plugin_minimg.subsystems").joinpath("wheel_tags.py").read_text()
     (result,) = await engine.execute_all(
         [
@@ -97,4 +100,4 @@ async def _platform(python: str) -> str:
             )
         ]
     )
-    return result.stdout.decode().strip()
+    return result.stdout.decode().strip() if result.exit_code == 0 else None

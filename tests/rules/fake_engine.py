@@ -83,6 +83,8 @@ class FakeEngine:
         self.looks: list[str] = []
         self.machine: Callable[[str | None], str] = lambda consulted: "swept"
         self.programs: dict[str, str] = {}
+        #: Paths of interpreters that end with a failure.
+        self.broken: set[str] = set()
         self.targets: dict[str, Target] = {}
         self.files: dict[str, bytes] = {}
         self.executable: set[str] = set()
@@ -252,10 +254,9 @@ class FakeEngine:
     def _execute(self, process: Process) -> FallibleProcessResult:
         if process.argv[: len(BUNDLER.command)] != BUNDLER.command:
             # What makes the tool itself.
-            return cast(
-                FallibleProcessResult,
-                SimpleNamespace(exit_code=0, stdout=b"printed\n", output_digest=EMPTY_DIGEST),
-            )
+            code = int(process.argv[0] in self.broken)
+            done = SimpleNamespace(exit_code=code, stdout=b"printed\n", output_digest=EMPTY_DIGEST)
+            return cast(FallibleProcessResult, done)
         self.processes.append(process)
         inputs = self.tree(process.input_digest)
         try:

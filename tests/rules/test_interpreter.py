@@ -76,6 +76,17 @@ def test_processes_elsewhere_do_not_see_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert found.platform == "printed"
 
 
+def test_one_elsewhere_that_cannot_tell_its_wheels_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = install(monkeypatch, lambda argv, inputs: {})
+    fake.programs = {"python3": "/broken/python3", "python3.12": "/opt/python3.12"}
+    fake.broken = {"/broken/python3"}
+    search_path = engine.StandardSearchPath(("/usr/bin",))
+    found = fake.run(interpreter(None, False, search_path, HERE))
+    assert found is not None and found.path == "/opt/python3.12"
+
+
 @pytest.mark.parametrize("local", [True, False])
 def test_one_that_is_named(monkeypatch: pytest.MonkeyPatch, local: bool) -> None:
     found = find(monkeypatch, "/opt/python3.11", local, **{"python3.11": "/opt/python3.11"})
