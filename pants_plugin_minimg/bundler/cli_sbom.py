@@ -19,8 +19,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_sbom(options: argparse.Namespace) -> None:
+    from pants_plugin_minimg.bundler import contents
     from pants_plugin_minimg.bundler.inventory import components, sbom
 
+    contents.check_links(options.blobs)
     packed = _packed(options.packed) if options.packed else {}
     plan = jsonfile.load(options.plan)
     with jsonfile.reading(options.plan):

@@ -42,7 +42,7 @@ def complete(
     """
     assembly.keep_left_directories()
     _assign_base(assembly, programs)
-    contents.store(assembly.sysroot, list(assembly.entries.values()), assembly.generated, blobs)
+    _store(request, assembly, blobs)
     image = _image_view(assembly, blobs)
     differing = _differences(options, programs, image)
     if _write_cache(assembly, programs, differing, image, blobs):
@@ -76,7 +76,7 @@ def further(request: Request, assembly: Assembly, blobs: str) -> list[MinimgErro
     """
     assembly.keep_left_directories()
     try:
-        contents.store(assembly.sysroot, list(assembly.entries.values()), assembly.generated, blobs)
+        _store(request, assembly, blobs)
     except MinimgError as error:
         return [error]
     return [
@@ -84,6 +84,11 @@ def further(request: Request, assembly: Assembly, blobs: str) -> list[MinimgErro
         *checks.user(request, _image_view(assembly, blobs)),
         *credentials.check(assembly.entries, blobs, request.allowed_secrets),
     ]
+
+
+def _store(request: Request, assembly: Assembly, blobs: str) -> None:
+    entries = list(assembly.entries.values())
+    contents.store(assembly.sysroot, entries, assembly.generated, blobs, copy=not request.link)
 
 
 def _platform(programs: Programs) -> dict[str, str]:
@@ -158,7 +163,8 @@ def _image_view(assembly: Assembly, blobs: str) -> TreeSysroot:
     for entry in assembly.entries.values():
         if entry.kind == "file":
             assert entry.content is not None
-            image.add_file(entry.path, os.fsencode(os.path.join(blobs, entry.content)), entry.mode)
+            blob = contents.path_of(blobs, entry.content)
+            image.add_file(entry.path, os.fsencode(blob), entry.mode)
         elif entry.kind == "link":
             assert entry.target is not None
             image.add_link(entry.path, entry.target)

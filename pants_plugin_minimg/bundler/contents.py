@@ -1,26 +1,36 @@
-"""The bytes of a plan's files, each stored once under its SHA-256."""
+"""The bytes of a plan's files, each once, under its SHA-256.
+
+A folder of them is all that later steps get. Of this machine's own files it may hold links: their
+bytes are read where they are, and are checked by whoever reads them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
+from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
-from pants_plugin_minimg.bundler.sysroot import Sysroot
+from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
 
 _CHUNK = 1 << 20
 
 
 def store(
-    sysroot: Sysroot, entries: list[Entry], generated: Mapping[bytes, bytes], folder: str
+    sysroot: Sysroot,
+    entries: list[Entry],
+    generated: Mapping[bytes, bytes],
+    folder: str,
+    *,
+    copy: bool = True,
 ) -> None:
     """Fill in size and content of every file entry, and keep its bytes in `folder`.
 
-    `generated` has the bytes of paths that are in no sysroot. Raises OSError, and MinimgError for a
-    file that cannot be read.
+    `generated` has the bytes of paths that are in no sysroot. Without `copy`, a link is kept for a
+    file of this machine. Raises OSError, and MinimgError for a file that cannot be read.
     """
     os.makedirs(folder, exist_ok=True)
     scratch = os.path.join(folder, "incoming")
@@ -29,11 +39,27 @@ def store(
             continue
         made = generated.get(entry.path)
         opened = sysroot.open(entry.path) if made is None else io.BytesIO(made)
-        with opened as source, open(scratch, "wb") as out:
-            entry.content, entry.size = _copy(source, out)
-        # Blobs differ in nothing but their content, so that the engine stores equal ones once.
-        os.chmod(scratch, 0o644)
+        there = _linkable(sysroot, entry.path) if made is None and not copy else None
+        with opened as source:
+            if there is not None:
+                entry.content, entry.size = _read(source, lambda chunk: None)
+                os.symlink(there, scratch)
+            else:
+                with open(scratch, "wb") as out:
+                    entry.content, entry.size = _read(source, out.write)
+                # Blobs differ in nothing but their content: the engine stores equal ones once.
+                os.chmod(scratch, 0o644)
         os.replace(scratch, os.path.join(folder, entry.content))
+
+
+def _linkable(sysroot: Sysroot, path: bytes) -> bytes | None:
+    """What a link can name: the engine knows no other links than those of UTF-8."""
+    there = sysroot.on_this_machine(path)
+    try:
+        (there or b"").decode()
+    except UnicodeDecodeError:
+        return None
+    return there
 
 
 def put(data: bytes, folder: str) -> tuple[str, int]:
@@ -44,7 +70,50 @@ def put(data: bytes, folder: str) -> tuple[str, int]:
     return content, len(data)
 
 
-def _copy(source: BinaryIO, out: BinaryIO) -> tuple[str, int]:
+def path_of(folder: str, content: str) -> str:
+    """The file that holds a content of `folder`, which may be one of this machine."""
+    path = os.path.join(folder, content)
+    return os.readlink(path) if os.path.islink(path) else path
+
+
+def check_links(folder: str) -> None:
+    """Raises MinimgError MINIMG-E022 for a file of this machine that is no longer what it was.
+
+    For whoever reads contents of `folder` in parts, and so cannot tell by what it read.
+    """
+    for content in sorted(os.listdir(folder)):
+        path = os.path.join(folder, content)
+        if not os.path.islink(path):
+            continue
+        with open_link(path) as file:
+            if _read(file, lambda chunk: None)[0] != content:
+                raise changed(os.readlink(path))
+
+
+def open_link(path: str) -> BinaryIO:
+    """The file of this machine that a link of a folder names.
+
+    Raises MinimgError MINIMG-E022 if it cannot be read any more.
+    """
+    target = os.readlink(path)
+    try:
+        return DirSysroot(b"/").open(os.fsencode(target))
+    except MinimgError:
+        raise changed(target) from None
+
+
+def changed(path: str) -> MinimgError:
+    """That a file of this machine is not what the plan took it for any more."""
+    return MinimgError(
+        "MINIMG-E022",
+        path,
+        "the file changed while an image was made of it",
+        "Run the command again when it is at rest.",
+    )
+
+
+def _read(source: BinaryIO, write: Callable[[bytes], object]) -> tuple[str, int]:
+    """SHA-256 and size of what is read and passed on."""
     digest, size = hashlib.sha256(), 0
     while True:
         chunk = source.read(_CHUNK)
@@ -52,4 +121,4 @@ def _copy(source: BinaryIO, out: BinaryIO) -> tuple[str, int]:
             return digest.hexdigest(), size
         digest.update(chunk)
         size += len(chunk)
-        out.write(chunk)
+        write(chunk)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from pants_plugin_minimg.bundler import jsonfile, oci, tarstream
+from pants_plugin_minimg.bundler.contents import changed, open_link
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.bundler.gzipstream import PIECE, Gzip, Pieces
 from pants_plugin_minimg.bundler.plan import Entry, order, parents
@@ -29,20 +30,37 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Contents:
-    """Where files' bytes are, by the SHA-256 of the plain file: packed ones come before plain."""
+    """Where files' bytes are, by the SHA-256 of the plain file: packed ones come before plain.
+
+    Among the plain there may be links to files of this machine.
+    """
 
     plain: str
     packed: str
 
     def open(self, sha: str) -> tuple[BinaryIO, bool]:
-        """The bytes, and whether they are the plain ones. Raises MinimgError MINIMG-E001."""
+        """The bytes, and whether they are the plain ones.
+
+        Raises MinimgError MINIMG-E001, and MINIMG-E022 for a file of this machine that has gone.
+        """
         for folder, is_plain in ((self.packed, False), (self.plain, True)):
             path = os.path.join(folder, sha)
+            if folder and os.path.islink(path):
+                return open_link(path), is_plain
             if folder and os.path.lexists(path):
                 with jsonfile.reading(path):
                     return open(path, "rb"), is_plain
         raise MinimgError(
             "MINIMG-E001", sha, "the layer's inputs do not hold the content of this SHA-256"
+        )
+
+    def wrong(self, entry: Entry) -> MinimgError:
+        """What is to be said of bytes that do not have their SHA-256."""
+        path = os.path.join(self.plain, entry.content or "")
+        if os.path.islink(path):
+            return changed(os.readlink(path))
+        return MinimgError(
+            "MINIMG-E001", text(entry.path), f"its bytes are not those of {entry.content}"
         )
 
 
@@ -117,8 +135,8 @@ def write(entries: list[Entry], contents: Contents, out: str, mtime: int = 0) ->
     """Write the compressed tar to `out`/blobs/sha256/DIGEST, and say what it is.
 
     `mtime` is what every entry gets, in seconds. Memory does not grow with the layer. Raises
-    MinimgError MINIMG-E001 for a content that is missing or is not what its name says, and
-    OSError.
+    MinimgError MINIMG-E001 for a content that is missing or is not what its name says, MINIMG-E022
+    where that is a file of this machine, and OSError.
     """
     folder = os.path.join(out, oci.BLOBS)
     os.makedirs(folder, exist_ok=True)
@@ -195,7 +213,5 @@ def _write_file(entry: Entry, contents: Contents, mtime: int, pieces: Pieces) ->
             read += len(data)
         pieces.write(tarstream.padding(size))
     if read != size or (is_plain and digest.hexdigest() != entry.content):
-        raise MinimgError(
-            "MINIMG-E001", text(entry.path), f"its bytes are not those of {entry.content}"
-        )
+        raise contents.wrong(entry)
     return size

@@ -145,15 +145,20 @@ def projection(entries: list[Entry]) -> dict[str, Any]:
 
 
 def steps(plan: Plan) -> dict[str, Any]:
-    """What the build runs next, for whoever drives it: layers and their contents, what to pack."""
+    """What the build runs next, for whoever drives it: layers and their contents, what to pack.
+
+    A layer's `size` is that of `blobs`, in bytes.
+    """
     layers = []
     for number, entries in plan.layers().items():
-        contents = sorted({entry.content for entry in entries if entry.content is not None})
+        sizes = {entry.content: entry.size for entry in entries if entry.content is not None}
+        blobs = sorted(content for content in sizes if content not in plan.pack)
         layers.append(
             {
                 "projection": f"layers/{number}.json",
-                "blobs": [content for content in contents if content not in plan.pack],
-                "packed": [content for content in contents if content in plan.pack],
+                "blobs": blobs,
+                "packed": sorted(content for content in sizes if content in plan.pack),
+                "size": sum(sizes[content] for content in blobs),
             }
         )
     return {

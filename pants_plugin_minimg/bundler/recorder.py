@@ -46,6 +46,9 @@ class Recorder(Sysroot):
         self._record(path)
         return self._host.open(path)
 
+    def on_this_machine(self, path: bytes) -> bytes | None:
+        return path
+
     def scandir(self, path: bytes) -> list[bytes]:
         if path not in self._folders and path not in self._listed:
             self._listed[path] = state(path, listed=True)[0]

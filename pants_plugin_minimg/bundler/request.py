@@ -82,6 +82,7 @@ class Request:
     package_records: bool
     env: tuple[tuple[str, str], ...]
     pack: bool
+    link: bool
     entrypoint: tuple[str, ...]
     cmd: tuple[str, ...]
     user: str
@@ -179,6 +180,7 @@ def parse(raw: dict[str, Any]) -> Request:
         package_records=bool(raw.get("package_records", False)),
         env=tuple(raw.get("env", {}).items()),
         pack=bool(raw.get("pack", False)),
+        link=bool(raw.get("link", False)),
         entrypoint=tuple(raw.get("entrypoint") or ()),
         cmd=tuple(raw.get("cmd") or ()),
         user=raw.get("user") or "0:0",

@@ -94,6 +94,10 @@ class Sysroot(abc.ABC):
         """The names of a file's extended attributes, as Linux writes them (xattr(7))."""
         return ()
 
+    def on_this_machine(self, path: bytes) -> Optional[bytes]:
+        """The path of a file that is this machine's own, and will be there for others to read."""
+        return None
+
     @property
     def generation(self) -> int:
         """Changes whenever answers may; what was derived from older answers is stale then."""
@@ -402,6 +406,9 @@ class OverlaySysroot(Sysroot):
 
     def open(self, path: bytes) -> BinaryIO:
         return self._side(path).open(path)
+
+    def on_this_machine(self, path: bytes) -> Optional[bytes]:
+        return self._side(path).on_this_machine(path)
 
     def scandir(self, path: bytes) -> list[bytes]:
         names: set[bytes] = set()

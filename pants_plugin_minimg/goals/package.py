@@ -197,6 +197,8 @@ def plan_request(
         "hints": hints,
         "env": dict(field_set.env.value or {}),
         "pack": bool(field_set.upx.value),
+        # What is packed is run, too: in a tree that holds its bytes.
+        "link": not field_set.upx.value,
         "entrypoint": field_set.entrypoint.value or (),
         "cmd": field_set.cmd.value or (),
         "user": field_set.user.value,

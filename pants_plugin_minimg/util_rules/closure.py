@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from pants.engine.fs import CreateDigest, Digest, DigestEntries, FileContent, FileEntry
+from pants.engine.fs import (
+    CreateDigest,
+    Digest,
+    DigestEntries,
+    FileContent,
+    FileEntry,
+    SymlinkEntry,
+)
 from pants.engine.process import ProcessCacheScope
 from pants.util.logging import LogLevel
 
@@ -35,10 +42,28 @@ class Sysroot:
 
 @dataclass(frozen=True)
 class Planned:
-    """The output of `plan`: its files by their paths, and what steps.json says."""
+    """The output of `plan`: its files by their paths, and what steps.json says.
+
+    `links` maps paths of contents to files of this machine that have them.
+    """
 
     files: Mapping[str, FileEntry]
     steps: Mapping[str, Any]
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    def contents(self, wanted: Iterable[str]) -> list[FileEntry | SymlinkEntry]:
+        """Those of the SHA-256s, in a folder `blobs`."""
+        return [self._content(f"blobs/{sha}") for sha in wanted]
+
+    def whole(self) -> list[FileEntry | SymlinkEntry]:
+        """plan.json and all contents."""
+        paths = [path for path in (*self.files, *self.links) if path.startswith("blobs/")]
+        return [self._content(path) for path in ("plan.json", *paths)]
+
+    def _content(self, path: str) -> FileEntry | SymlinkEntry:
+        if path in self.links:
+            return SymlinkEntry(path, self.links[path])
+        return FileEntry(path, self.files[path].file_digest)
 
     def renamed(self, names: Mapping[str, str], *, executable: bool = False) -> CreateDigest:
         """Some of the files, each at the path that it is a value for; no bytes are copied."""
@@ -53,6 +78,15 @@ def files_below(entries: DigestEntries, folder: str) -> dict[str, FileEntry]:
         entry.path[len(folder) + 1 :]: entry
         for entry in entries
         if isinstance(entry, FileEntry) and entry.path.startswith(f"{folder}/")
+    }
+
+
+def links_below(entries: DigestEntries, folder: str) -> dict[str, str]:
+    """Where the links of a tree below `folder` lead, by the rest of their paths."""
+    return {
+        entry.path[len(folder) + 1 :]: entry.target
+        for entry in entries
+        if isinstance(entry, SymlinkEntry) and entry.path.startswith(f"{folder}/")
     }
 
 
@@ -140,12 +174,13 @@ async def _plan_on_host(
         entries = await engine.digest_entries_all((output,))
         files = files_below(entries[0], "out")
         (steps,) = await read_json([files["steps.json"]])
+        planned = Planned(files, steps, links_below(entries[0], "out"))
         if not steps["outside"]:
-            return Planned(files, steps)
+            return planned
         (consulted,) = await read_text([files["consulted.json"]])
         known = (await engine.look(engine.Look(consulted))).state
         if known == consulted:
-            return Planned(files, steps)
+            return planned
     raise BundlerError(
         str(
             MinimgError(

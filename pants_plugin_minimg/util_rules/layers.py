@@ -16,11 +16,8 @@ from pants_plugin_minimg.util_rules.compress import Packed
 from pants_plugin_minimg.util_rules.progress import size
 
 
-def _contents(planned: Planned, packed: Packed, layer: Mapping[str, Any]) -> list[FileEntry]:
-    """What the layer's projection names, each once."""
-    plain = [(f"blobs/{sha}", planned.files[f"blobs/{sha}"]) for sha in layer["blobs"]]
-    smaller = [(f"packed/{sha}", packed.files[sha]) for sha in layer["packed"]]
-    return [FileEntry(path, entry.file_digest) for path, entry in (*plain, *smaller)]
+def _packed(packed: Packed, layer: Mapping[str, Any]) -> list[FileEntry]:
+    return [FileEntry(f"packed/{sha}", packed.files[sha].file_digest) for sha in layer["packed"]]
 
 
 async def steps(
@@ -31,14 +28,17 @@ async def steps(
     `epoch` is the time of every entry, in seconds since 1970.
     """
     wanted = planned.steps["layers"]
-    contents = [_contents(planned, packed, layer) for layer in wanted]
+    smaller = [_packed(packed, layer) for layer in wanted]
     # The projection under a name that says nothing of the image.
     projections = [
         FileEntry("projection.json", planned.files[layer["projection"]].file_digest)
         for layer in wanted
     ]
     inputs = await engine.create_digests(
-        [CreateDigest([first, *files]) for first, files in zip(projections, contents)]
+        [
+            CreateDigest([projection, *planned.contents(layer["blobs"]), *files])
+            for projection, layer, files in zip(projections, wanted, smaller)
+        ]
     )
     return [
         process(
@@ -51,10 +51,12 @@ async def steps(
                 f"--mtime={epoch}",
                 "--out=out",
             ),
-            description=f"Write layer {number} of {len(wanted)} of {address} ({size(files)})",
+            description=(
+                f"Write layer {number} of {len(wanted)} of {address} ({size(files, layer['size'])})"
+            ),
             inputs=digest,
             output_directories=("out",),
             level=LogLevel.INFO,
         )
-        for number, (digest, files) in enumerate(zip(inputs, contents), 1)
+        for number, (digest, layer, files) in enumerate(zip(inputs, wanted, smaller), 1)
     ]

@@ -67,11 +67,7 @@ async def trial(
         [
             CreateDigest(
                 [
-                    *(
-                        FileEntry(path, entry.file_digest)
-                        for path, entry in planned.files.items()
-                        if path == "plan.json" or path.startswith("blobs/")
-                    ),
+                    *planned.whole(),
                     *(FileEntry(f"packed/{sha}", e.file_digest) for sha, e in packed.files.items()),
                     *(
                         FileEntry(f"packed/{sha}.json", report.file_digest)

@@ -9,9 +9,9 @@ from pants.engine.fs import FileEntry
 from pants_plugin_minimg.bundler.sizes import shown
 
 
-def size(files: Iterable[FileEntry]) -> str:
-    """Of all of them, as people read it."""
-    return shown(sum(file.file_digest.serialized_bytes_length for file in files))
+def size(files: Iterable[FileEntry], more: int = 0) -> str:
+    """Of all of them and `more` bytes, as people read it."""
+    return shown(more + sum(file.file_digest.serialized_bytes_length for file in files))
 
 
 def place(number: int, count: int, *more: str) -> str:

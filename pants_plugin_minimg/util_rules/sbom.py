@@ -21,11 +21,7 @@ async def step(
         [
             CreateDigest(
                 [
-                    *(
-                        FileEntry(path, entry.file_digest)
-                        for path, entry in planned.files.items()
-                        if path == "plan.json" or path.startswith("blobs/")
-                    ),
+                    *planned.whole(),
                     *(
                         FileEntry(f"packed/{sha}.json", report.file_digest)
                         for sha, report in packed.reports.items()

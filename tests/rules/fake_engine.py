@@ -25,6 +25,7 @@ from pants.engine.fs import (
     FileContent,
     FileDigest,
     FileEntry,
+    SymlinkEntry,
 )
 from pants.engine.process import FallibleProcessResult, Process
 from pants.engine.target import HydratedSources, HydrateSourcesRequest, Target, Targets
@@ -94,6 +95,7 @@ class FakeEngine:
         self.environment: dict[str, str] = {}
         self._contents: dict[str, bytes] = {}
         self._trees: dict[Digest, dict[str, FileEntry]] = {EMPTY_DIGEST: {}}
+        self._links: dict[Digest, list[SymlinkEntry]] = {}
 
     # -- For tests -------------------------------------------------------------------------------
 
@@ -115,10 +117,18 @@ class FakeEngine:
         assert digest is not None
         return {path: self.content(entry) for path, entry in self._trees[digest].items()}
 
-    def store(self, entries: Iterable[FileEntry]) -> Digest:
-        listed = sorted((e.path, e.file_digest.fingerprint, e.is_executable) for e in entries)
-        digest = Digest(hashlib.sha256(repr(listed).encode()).hexdigest(), len(listed))
-        self._trees[digest] = {entry.path: entry for entry in entries}
+    def links(self, digest: Digest) -> dict[str, str]:
+        """A tree may hold links beside its files; a test that has some puts and reads them so."""
+        return {link.path: link.target for link in self._links.get(digest, ())}
+
+    def store(self, entries: Iterable[FileEntry | SymlinkEntry]) -> Digest:
+        links = [entry for entry in entries if isinstance(entry, SymlinkEntry)]
+        files = [entry for entry in entries if isinstance(entry, FileEntry)]
+        listed = sorted((e.path, e.file_digest.fingerprint, e.is_executable) for e in files)
+        linked = sorted((link.path, link.target) for link in links)
+        digest = Digest(hashlib.sha256(repr((listed, linked)).encode()).hexdigest(), len(listed))
+        self._trees[digest] = {entry.path: entry for entry in files}
+        self._links[digest] = links
         return digest
 
     def commands(self) -> list[str]:
@@ -147,7 +157,7 @@ class FakeEngine:
                 [
                     self.entry(entry.path, entry.content)
                     if isinstance(entry, FileContent)
-                    else cast(FileEntry, entry)
+                    else cast("FileEntry | SymlinkEntry", entry)
                     for entry in request
                 ]
             )
@@ -155,13 +165,17 @@ class FakeEngine:
         )
 
     async def merge_all(self, digests: Iterable[Digest]) -> Digest:
-        merged: dict[str, FileEntry] = {}
+        merged: dict[str, FileEntry | SymlinkEntry] = {}
         for digest in digests:
             merged.update(self._trees[digest])
+            merged.update({link.path: link for link in self._links.get(digest, ())})
         return self.store(list(merged.values()))
 
     async def digest_entries_all(self, digests: Sequence[Digest]) -> tuple[DigestEntries, ...]:
-        return tuple(DigestEntries(self._trees[digest].values()) for digest in digests)
+        return tuple(
+            DigestEntries([*self._trees[digest].values(), *self._links.get(digest, ())])
+            for digest in digests
+        )
 
     async def digest_contents_all(self, digests: Sequence[Digest]) -> tuple[DigestContents, ...]:
         return tuple(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from pants.engine.fs import FileContent
+from pants.engine.fs import CreateDigest, DigestEntries, FileContent
 from pants.engine.process import ProcessCacheScope
 
+from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.util_rules import closure
 from tests.rules.fake_engine import BUNDLER, FakeEngine, Tree, install
@@ -129,6 +130,18 @@ def test_renamed_copies_no_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert entry.path == "content"
     assert entry.file_digest == planned.files["blobs/a"].file_digest  # type: ignore[union-attr]
     assert entry.is_executable  # type: ignore[union-attr]
+
+
+def test_contents_of_this_machine_stay_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = install(monkeypatch, Host([], outside=False))
+    files = {path: fake.entry(path, b"x") for path in ("plan.json", "steps.json", "blobs/b")}
+    planned = closure.Planned(files, {}, {"blobs/a": "/usr/lib/a"})
+    entries = CreateDigest(planned.whole())
+    (digest,) = fake.run(engine.create_digests((entries,)))
+    assert sorted(fake.tree(digest)) == ["blobs/b", "plan.json"]
+    assert fake.links(digest) == {"blobs/a": "/usr/lib/a"}
+    assert closure.links_below(DigestEntries(planned.whole()), "blobs") == {"a": "/usr/lib/a"}
+    assert [entry.path for entry in planned.contents(["b", "a"])] == ["blobs/b", "blobs/a"]
 
 
 def test_a_document_keeps_the_order_that_was_given() -> None:

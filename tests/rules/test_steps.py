@@ -28,7 +28,7 @@ def planned(fake: FakeEngine, number: int, plan: bytes, **more: Any) -> Planned:
         "blobs/cc": b"of another layer",
         "plan.json": plan,
     }
-    layer = {"projection": f"layers/{number}.json", "blobs": ["aa"], "packed": ["bb"]}
+    layer = {"projection": f"layers/{number}.json", "blobs": ["aa"], "packed": ["bb"], "size": 9}
     return Planned(
         {path: fake.entry(path, content) for path, content in files.items()},
         {"layers": [layer], "pack": [{"content": "bb", "path": "/usr/bin/b"}], **more},
@@ -85,6 +85,18 @@ def test_the_executable_bit_of_a_blob_is_in_no_key_of_a_layer(
     first = fake.run(layers.steps(BUNDLER, plan, packed, "//a:image", 0))
     second = fake.run(layers.steps(BUNDLER, Planned(other, plan.steps), packed, "//a:image", 0))
     assert first == second
+
+
+def test_a_layer_sees_files_of_this_machine_as_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = install(monkeypatch, write_layer)
+    plan = planned(fake, 1, b"plan")
+    files = {path: entry for path, entry in plan.files.items() if path != "blobs/aa"}
+    linked = Planned(files, plan.steps, {"blobs/aa": "/usr/lib/a"})
+    packed = Packed({"bb": fake.entry("out/packed/bb", b"smaller")}, {})
+    (step,) = fake.run(layers.steps(BUNDLER, linked, packed, "//a:image", 0))
+    assert fake.links(step.input_digest) == {"blobs/aa": "/usr/lib/a"}
+    assert sorted(fake.tree(step.input_digest)) == ["packed/bb", "projection.json"]
+    assert step.description == "Write layer 1 of 1 of //a:image (16 B)"
 
 
 def upx(argv: tuple[str, ...], inputs: Tree) -> Tree:
