@@ -39,6 +39,10 @@ _FOLDER, _TREE = ".minimg", "bundler"
 _PLATFORM = "minimg_platform.json"
 _DEPENDENCIES = ".deps"
 _NO_MODULES = (".dist-info", ".data")
+#: A second backend of twelve megabytes, for interpreters that cannot load the first.
+_NOT_LOADED = "zstandard/_cffi."
+#: What is run by other interpreters, of a sysroot: these get the source.
+_HANDED_ON = f"{_TREE}/{_PACKAGE}/bundler/python/"
 _START = f"""\
 import sys
 
@@ -148,8 +152,9 @@ def placed(entries: DigestEntries) -> tuple[FileEntry, ...]:
             path = f"{_PACKAGE}/{path}"
         else:
             continue
-        if not path.partition("/")[0].endswith(_NO_MODULES) and not path.startswith("."):
-            out.append(replace(entry, path=f"{_TREE}/{path}"))
+        if path.partition("/")[0].endswith(_NO_MODULES) or path.startswith((".", _NOT_LOADED)):
+            continue
+        out.append(replace(entry, path=f"{_TREE}/{path}"))
     return tuple(out)
 
 
@@ -163,6 +168,17 @@ def _unusable() -> BundlerError:
                 "Install one where the image is built, or name another.",
             )
         )
+    )
+
+
+def run_from(entries: DigestEntries) -> tuple[FileEntry, ...]:
+    """A compiled tree without the sources: each session lays out every file of it once."""
+    files = [entry for entry in entries if isinstance(entry, FileEntry)]
+    compiled = {entry.path for entry in files if entry.path.endswith(".pyc")}
+    return tuple(
+        entry
+        for entry in files
+        if f"{entry.path}c" not in compiled or entry.path.startswith(_HANDED_ON)
     )
 
 
@@ -204,15 +220,17 @@ async def set_up_bundler(python: Interpreter | None) -> Bundler:
     (entries,) = await engine.digest_entries_all([pex.digest])
     start = FileContent(f"{_TREE}/__main__.py", _START)
     (tree,) = await engine.create_digests((CreateDigest((start, *placed(entries))),))
-    (compiled,) = await run_all([_compilation(python, tree)])
-    return Bundler(python.path, compiled)
+    compiled = await run_all([_compilation(python, tree)])
+    (entries,) = await engine.digest_entries_all(compiled)
+    (kept,) = await engine.create_digests((CreateDigest(run_from(entries)),))
+    return Bundler(python.path, kept)
 
 
 def _compilation(python: Interpreter, tree: Digest) -> Process:
-    """Byte code that is valid whatever the time stamps are: sandboxes keep none."""
+    """Byte code beside each source, valid whatever the time stamps are: sandboxes keep none."""
     return Process(
         (
-            *(python.path, "-s", "-S", "-m", "compileall", "-q"),
+            *(python.path, "-s", "-S", "-m", "compileall", "-q", "-b"),
             "--invalidation-mode=unchecked-hash",
             _TREE,
         ),
