@@ -6,6 +6,7 @@ Run from the repository's root: `python3 -m benchmarks.scale --help`; see README
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -25,7 +26,7 @@ from benchmarks.pages import REPOSITORY
 from benchmarks.record import Aim, Chart, Line, Record
 from benchmarks.report import aims_table, picture, table_line
 from benchmarks.scale_repository import Images
-from benchmarks.sysroot_tool import Tool
+from benchmarks.sysroot_tool import BUNDLER, Tool
 
 PAGE = pages.SCALE
 #: The floor of a run in which nothing changed.
@@ -52,7 +53,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 @dataclass
 class Measured:
-    """Seconds but for `memory`, which is bytes of the daemon, and counts of processes by kind."""
+    """Seconds, counts of processes by kind, and bytes.
+
+    Bytes are `memory` of the daemon, by how much the store grew for tars and for layouts, and
+    `distinct`: of all files that are different among the programs and the layouts.
+    """
 
     cold: float = 0.0
     floor: float = 0.0
@@ -63,6 +68,7 @@ class Measured:
     one_changed_time: float = 0.0
     memory: int = 0
     store: int = 0
+    layout_store: int = 0
     distinct: int = 0
 
     def ratio(self, pantsd: bool) -> float:
@@ -91,12 +97,15 @@ class Job:
         self.first: FirstTimes = first_times(self.ours, self.scratch)
         self.tool = Tool(REPOSITORY, self.scratch, None)
         self.images = {count: Images(self.ours.root, count) for count in self.options.counts}
+        self.layouts = {
+            count: Images(self.ours.root, count, "oci-layout") for count in self.options.counts
+        }
         self.empty = self._empty()
 
     def run(self) -> None:
         for count in self.options.counts:
             command.say(f"{count} images")
-            self.found[count] = self._measure(self.images[count])
+            self.found[count] = self._measure(self.images[count], self.layouts[count])
 
     def stop(self) -> None:
         if self.ours is not None:
@@ -106,7 +115,8 @@ class Job:
         """Seconds of a process of the sandbox tool that does next to nothing."""
         times = Times()
         for _ in range(10):
-            arguments = ("-m", "pants_plugin_minimg.bundler", "layer", "--help")
+            # As subsystems/bundler.py starts it.
+            arguments = ("-s", "-S", "-B", "-m", BUNDLER, "layer", "--help")
             times.add(measure.run([self.tool.python, *arguments], REPOSITORY))
         return times.median or 0.0
 
@@ -119,7 +129,7 @@ class Job:
         seconds, log = measure.run_and_read(argv, self.ours.root)
         return seconds, log
 
-    def _measure(self, images: Images) -> Measured:
+    def _measure(self, images: Images, layouts: Images) -> Measured:
         assert self.ours is not None
         out = Measured()
         caches = self.first.primed.copied(self.scratch / "store-scale")
@@ -134,9 +144,10 @@ class Job:
         seconds, _ = self._package(images.images(), caches, False)
         out.cold = seconds
         out.store = _size(caches.store) - before
-        out.distinct, compression = self._distinct(images)
+        compression = self._compression(images)
         out.floor = sum(out.processes.values()) * self.empty + compression
         command.say(f"  cold {seconds:.1f} s, archives {start:.1f} s, floor {out.floor:.1f} s")
+        out.layout_store, out.distinct = self._stored(layouts)
         for pantsd in (False, True):
             # One store for both: another one would be another daemon.
             self._package(images.archives(), caches, pantsd)
@@ -168,13 +179,25 @@ class Job:
                     return int(line.split()[1]) * 1024
         return 0
 
-    def _distinct(self, images: Images) -> tuple[int, float]:
-        """Bytes of all different layers, packed, and the seconds that compressing them takes."""
+    def _compression(self, images: Images) -> float:
+        """The seconds that compressing each different layer takes."""
         assert self.ours is not None
         folder = self.ours.root / "dist" / images.name
         tars = sorted(map(str, folder.glob("image_*.tar")))
-        answer = self.tool.child("compress", {"images": tars})
-        return int(answer["bytes"]), float(answer["compression"])
+        return float(self.tool.child("compress", {"images": tars})["compression"])
+
+    def _stored(self, layouts: Images) -> tuple[int, int]:
+        """By how much the store grows with layouts, and the bytes of what is different in it."""
+        assert self.ours is not None
+        caches = self.first.primed.copied(self.scratch / "store-layouts")
+        before = _size(caches.store)
+        self._package(layouts.images(), caches, False)
+        grown = _size(caches.store) - before
+        shutil.rmtree(caches.store)
+        produced = (self.ours.root / "dist" / layouts.name).rglob("*")
+        files = [path for path in (*produced, *layouts.folder.iterdir()) if path.is_file()]
+        sizes = {hashlib.sha256(path.read_bytes()).digest(): path.stat().st_size for path in files}
+        return grown, sum(sizes.values())
 
     def page(self) -> str:
         date = f" on {self.options.date}" if self.options.date else ""
@@ -202,8 +225,8 @@ class Job:
     def _table(self) -> str:
         titles = [
             *("images", "cold, s", "processes", "no-op, s", "÷ archives", "no-op, pantsd, s"),
-            *("÷ archives", "one changed, s", "its processes", "pantsd, MB", "store, MB"),
-            "distinct layers, MB",
+            *("÷ archives", "one changed, s", "its processes", "pantsd, MB"),
+            *("store: tars, MB", "layouts, MB", "distinct bytes of these, MB"),
         ]
         lines = [table_line(titles), table_line(["---:"] * len(titles))]
         for count, one in self.found.items():
@@ -221,6 +244,7 @@ class Job:
                         str(sum(one.one_changed.values())),
                         f"{one.memory / 1e6:.0f}",
                         f"{one.store / 1e6:.1f}",
+                        f"{one.layout_store / 1e6:.1f}",
                         f"{one.distinct / 1e6:.1f}",
                     ]
                 )
@@ -267,6 +291,9 @@ class Job:
                 )
             if count == min(self.found):
                 continue
+            grown = one.layout_store / (one.distinct or 1)
+            text = f"{count}: the store grows by layouts ÷ their distinct bytes ≤ 1.2"
+            found.append(Aim(text, f"{grown:.2f}", grown <= 1.2))
             if count == 100:
                 cost = one.cold / first.cold
                 found.append(Aim("100: cold ÷ one image's ≤ 10", f"{cost:.1f}", cost <= 10))

@@ -23,6 +23,7 @@ for number in range({count}):
         binary=f":program_{{number}}",
         repository=f"minimg-benchmark/image-{{number}}",
         package_records=False,
+        format="{format}",
     )
     archive(name=f"archive_{{number}}", format="tar", files=[f":program_{{number}}"])
 """
@@ -45,11 +46,11 @@ def programs() -> Iterator[Path]:
 
 
 class Images:
-    """`count` images in `root`/FOLDER-count."""
+    """`count` images of a `format` in a folder of `root`."""
 
-    def __init__(self, root: Path, count: int) -> None:
+    def __init__(self, root: Path, count: int, format: str = "tar") -> None:
         self.count = count
-        self.name = f"{FOLDER}-{count}"
+        self.name = f"{FOLDER}-{format}-{count}"
         self.folder = root / self.name
         self.folder.mkdir()
         found = list(programs())
@@ -60,7 +61,7 @@ class Images:
             shutil.copyfile(found[number % len(found)], target)
             target.chmod(0o755)
             self.change(number, f"{count}")
-        (self.folder / "BUILD").write_text(BUILD.format(count=count))
+        (self.folder / "BUILD").write_text(BUILD.format(count=count, format=format))
 
     def program(self, number: int) -> Path:
         return self.folder / f"program_{number}"

@@ -107,6 +107,7 @@ def test_scale_hands_over_its_growth(tmp_path: Path) -> None:
     job.version, job.empty = "Pants 2", 0.1
     for count in (10, 1):
         one = scale.Measured(cold=20.0 * count, floor=10.0 * count, one_changed_time=3.0)
+        one.layout_store, one.distinct = 11 * count, 10 * count
         one.processes = Counter({"plan": count, "layer": 2 * count})
         one.one_changed = Counter({"plan": 1})
         one.no_op = {True: times(2.0, 2.5, 3.0), False: times(15.0)}
@@ -124,6 +125,8 @@ def test_scale_hands_over_its_growth(tmp_path: Path) -> None:
     page = job.page()
     assert picture(scale.PAGE, record.chart) in page
     assert record.table in page and aims_table(record.aims) in page
+    one_store = "10: the store grows by layouts ÷ their distinct bytes ≤ 1.2"
+    assert Aim(one_store, "1.10", True) in record.aims
     assert Aim("10: no-op ÷ archives', with pantsd ≤ 1.10", "1.25", False) in record.aims
 
 
