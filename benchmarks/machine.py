@@ -25,3 +25,8 @@ def describe() -> str:
         f"{system}, Linux {platform.release().split('-')[0]} {platform.machine()}, "
         f"{os.cpu_count()} cores of {model}, {gib} of memory"
     )
+
+
+def codename() -> str:
+    """Of this machine's Debian, as `bookworm`."""
+    return _field("/etc/os-release", r"^VERSION_CODENAME=(.*)$")

@@ -80,6 +80,7 @@ SCALE = Page(
 PYTHON_IMAGES = Page(
     "python_images",
     "benchmarks-python.md",
-    "a Python program with all of the library or part of it, with byte code and without",
+    "a Python program with all of the library or part of it, with byte code and without, beside a "
+    "PEX file in a full image",
 )
 PAGES = (MAIN_JOB, SYSROOTS, CLOSURE, ASSEMBLY, UPX, SECRETS, SCALE, PYTHON_IMAGES)

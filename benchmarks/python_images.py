@@ -1,4 +1,5 @@
-"""What each choice for a PEX on scratch costs: how much of the library, and byte code.
+"""What each choice for a PEX on scratch costs: how much of the library, and byte code; beside
+a PEX file in an image that has all of Python.
 
 Run from the repository's root: `python3 -m benchmarks.python_images --help`; see README.md.
 """
@@ -12,17 +13,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
 
-from benchmarks import command, pages
+from benchmarks import command, measure, pages, python_peers
 from benchmarks.machine import describe
 from benchmarks.pages import REPOSITORY
-from benchmarks.record import Aim, Record
+from benchmarks.python_peers import Peer
+from benchmarks.record import Aim, NotRun, Record
 from benchmarks.report import aims_table, table_line
 from benchmarks.sysroot_tool import Tool
 
@@ -73,6 +75,7 @@ class Job:
         self.options, self.scratch = options, scratch
         self.load = os.getloadavg()[0]
         self.rows: dict[tuple[str, bool], Row] = {}
+        self.peers: list[Peer] = []
 
     def prepare(self) -> None:
         self.tool = Tool(REPOSITORY, self.scratch, None)
@@ -86,13 +89,23 @@ class Job:
         for library, compiled in product(LIBRARIES, (False, True)):
             command.say(f"{library}, {'with' if compiled else 'without'} byte code")
             self.rows[library, compiled] = self._made(library, compiled)
+        self.peers = self._made_by_others()
+        starts: list[Callable[[], None]] = [partial(_start, row) for row in self.rows.values()]
+        starts += [partial(python_peers.start, peer) for peer in self.peers if peer.root]
         for number in range(self.options.rounds):
-            rows = list(self.rows.values())
-            for row in rows if number % 2 else reversed(rows):
-                row.starts.append(_start(row.root))
+            for start in starts if number % 2 else reversed(starts):
+                start()
 
     def stop(self) -> None:
         pass
+
+    def _made_by_others(self) -> list[Peer]:
+        sources = self.scratch / "sources"
+        sources.mkdir()
+        (sources / "service.py").write_text(PROGRAM)
+        pex = python_peers.pex_file(self.scratch, sources, "service:main")
+        package = os.path.basename(os.path.realpath(PYTHON))
+        return python_peers.all_peers(self.tool, self.scratch, package, pex, command.say)
 
     def _made(self, library: str, compiled: bool) -> Row:
         out = self.scratch / f"{library}-{compiled}"
@@ -138,13 +151,28 @@ class Job:
             "imports `http.server` and `json` has ended; the median of "
             f"{self.options.rounds} in turn.",
             self._table(),
+            "A PEX file runs as it is in an image with all of Python, as a Dockerfile makes it. It "
+            "unpacks itself at the first start in a container, into a `PEX_ROOT` on a tmpfs; "
+            "*again* is the next start with that. The base system is debootstrap's minbase "
+            "without documentation and translations, which Debian's slim images leave out, and "
+            "without apt's lists. The packages are the interpreter's and what they depend on, "
+            "unpacked: no shell, and no byte code. On the wire by `gzip -6`.",
+            python_peers.cited(),
             "## What we set ourselves",
             aims_table(self.record().aims),
         ]
         return "\n\n".join(parts) + "\n"
 
     def _table(self) -> str:
-        titles = ["library", "byte code", "files", "disk, MB", "wire, MB", "starts, ms", "plan, s"]
+        titles = [
+            "image: library",
+            "byte code",
+            "files",
+            "disk, MB",
+            "wire, MB",
+            "starts, ms",
+            "plan, s",
+        ]
         lines = [table_line(titles), table_line(["---", "---", *["---:"] * 5])]
         for (library, compiled), row in self.rows.items():
             lines.append(
@@ -160,19 +188,26 @@ class Job:
                     ]
                 )
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, *map(python_peers.line, self.peers)])
 
     def record(self) -> Record:
         whole, small = self.rows["all", False], self.rows["reachable", False]
         slow, fast = self.rows["reachable", False], self.rows["reachable", True]
         size, start = small.wire / whole.wire, median(fast.starts) / median(slow.starts)
-        return Record(
-            (
-                Aim("`reachable` ÷ the whole library, on the wire < 1", f"{size:.2f}", size < 1),
-                Aim("start with byte code ÷ without < 1", f"{start:.2f}", start < 1),
-            ),
-            self._table(),
-        )
+        aims = [
+            Aim("`reachable` ÷ the whole library, on the wire < 1", f"{size:.2f}", size < 1),
+            Aim("start with byte code ÷ without < 1", f"{start:.2f}", start < 1),
+        ]
+        made = [peer for peer in self.peers if peer.root]
+        for peer in made:
+            ours = self.rows["default", True]
+            wire, start = ours.wire / peer.wire, median(ours.starts) / median(peer.starts)
+            aims += [
+                Aim(f"`default` ÷ {peer.name}, on the wire < 1", f"{wire:.2f}", wire < 1),
+                Aim(f"start of `default` ÷ {peer.name} < 1", f"{start:.2f}", start < 1),
+            ]
+        not_run = [NotRun(peer.name, peer.why_not) for peer in self.peers if peer.why_not]
+        return Record(tuple(aims), self._table(), not_run=tuple(not_run))
 
 
 def _materialize(entries: Sequence[dict[str, object]], blobs: Path, root: Path) -> None:
@@ -195,24 +230,12 @@ def _materialize(entries: Sequence[dict[str, object]], blobs: Path, root: Path) 
         (root / name).mkdir(exist_ok=True)
 
 
-def _start(root: Path) -> float:
-    argv = [
-        "bwrap",
-        "--unshare-all",
-        "--ro-bind",
-        str(root),
-        "/",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-    ]
-    argv += ["--clearenv", "--", PYTHON, "-s", "/app/__main__.py"]
-    began = time.monotonic()
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    seconds = time.monotonic() - began
-    assert "ThreadingHTTPServer" in done.stdout
-    return seconds
+def _start(row: Row) -> None:
+    argv = ["bwrap", "--unshare-all", "--ro-bind", str(row.root), "/", "--proc", "/proc"]
+    argv += ["--dev", "/dev", "--clearenv", "--", PYTHON, "-s", "/app/__main__.py"]
+    seconds, output = measure.run_and_read(argv, REPOSITORY)
+    assert "ThreadingHTTPServer" in output
+    row.starts.append(seconds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -67,11 +67,11 @@ def debootstrap(suite: str, mirror: str, scratch: Path, engine: Engine | None) -
     """Fetches its packages. Raises measure.CommandFailed, with the mirror's name in the text."""
     tarball = scratch / "debs.tgz"
     fetching = [f"--make-tarball={tarball}", suite, str(scratch / "debs")]
-    measure.run([*_debootstrap(PACKAGES), *fetching, mirror], scratch)
+    measure.run([*minbase(PACKAGES), *fetching, mirror], scratch)
     hidden = {str(tarball): "debs.tgz", str(SCRIPT): "shell_lines.sh", mirror: "$MIRROR"}
 
     def peer(name: str, tag: str, options: Sequence[str]) -> Peer:
-        tree = (*_debootstrap(PACKAGES), *options, suite, "root", mirror)
+        tree = (*minbase(PACKAGES), *options, suite, "root", mirror)
         packed = ("tar", "-C", "rootfs", "-cf", "image.tar", ".")
         return Peer(
             name=name,
@@ -97,7 +97,8 @@ def debootstrap(suite: str, mirror: str, scratch: Path, engine: Engine | None) -
     ]
 
 
-def _debootstrap(packages: Sequence[str]) -> tuple[str, ...]:
+def minbase(packages: Sequence[str]) -> tuple[str, ...]:
+    """The command's beginning; suite, folder and mirror follow. Needs root."""
     # What it mounts goes with its own name space, however it ends.
     include = (f"--include={','.join(packages)}",) if packages else ()
     return ("unshare", "--mount", "debootstrap", "--variant=minbase", *include)
@@ -107,7 +108,7 @@ def docker_build(suite: str, mirror: str, scratch: Path, engine: Engine | None) 
     """Makes its base images, without a clock. Raises measure.CommandFailed as above."""
     assert engine is not None
     root = scratch / "base"
-    measure.run([*_debootstrap(()), suite, str(root), mirror], scratch)
+    measure.run([*minbase(()), suite, str(root), mirror], scratch)
     bases = {name: f"{LABEL}/{name}:latest" for name in ("base", "base-with-packages")}
     _import(root, bases["base"], engine)
     download = f"apt-get update && {INSTALL} --download-only"

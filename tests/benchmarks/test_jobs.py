@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from benchmarks import closure, main_job, scale, sysroots
+from benchmarks import closure, main_job, python_images, python_peers, scale, sysroots
 from benchmarks.chart import svg
 from benchmarks.image_file import Sizes
 from benchmarks.measure import Times
@@ -171,3 +171,47 @@ def test_sysroots_hand_over_their_aims(tmp_path: Path, monkeypatch: pytest.Monke
     assert [(aim.measured, aim.met) for aim in record.aims] == [("1.00", True), ("1.20", False)]
     assert record.not_run == (NotRun("docker build", "needs a container engine"),)
     assert f"## What we set ourselves\n\n{aims_table(record.aims)}\n" in job.page()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> python_images.Job:
+    """Python images of 20 MB on the wire, 10 with the least of the library, that start in 50 ms
+    with byte code and in 200 ms without; one of two PEX files was made."""
+    job = python_images.Job(python_images.parse([]), tmp_path)
+    for library in python_images.LIBRARIES:
+        for compiled, start in ((False, 0.2), (True, 0.05)):
+            wire = 10_000_000 if library == "reachable" else 20_000_000
+            row = python_images.Row(2 * wire, wire, 9, 1.5, tmp_path, [start])
+            job.rows[library, compiled] = row
+    made = python_peers.Peer("a PEX file", 100_000_000, 40_000_000, 4000, True, tmp_path)
+    made.starts, made.again = [0.5], [0.25]
+    job.peers = [made, python_peers.Peer("another", why_not="needs root")]
+    return job
+
+
+@pytest.mark.skipif(not Path(python_images.PYTHON).exists(), reason="no Python of the system")
+def test_python_images_stand_beside_a_pex_file(images: python_images.Job) -> None:
+    record = images.record()
+    assert Aim("`default` ÷ a PEX file, on the wire < 1", "0.50", True) in record.aims
+    assert Aim("start of `default` ÷ a PEX file < 1", "0.10", True) in record.aims
+    assert record.not_run == (NotRun("another", "needs root"),)
+    assert (
+        "| a PEX file | of the library | 4000 | 100.0 | 40.0 | 500, again 250 | – |" in record.table
+    )
+    assert "| another | – | not run: needs root |" in record.table
+    page = images.page()
+    assert record.table in page and aims_table(record.aims) in page
+
+
+def test_cited_sizes_are_no_measured_ones(images: python_images.Job) -> None:
+    section = python_peers.cited()
+    for tag, sizes in python_peers.CITED.items():
+        for cited in sizes:
+            assert cited.commit in section and cited.date in section
+        assert f"python:{tag}" not in images.record().table
+    assert "cited, not measured" in section
+
+
+def test_why_a_pex_file_was_not_made_names_no_mirror(tmp_path: Path) -> None:
+    words = python_peers.hidden(f"`cp {tmp_path}/a https://m.example/x`: a | b", tmp_path)
+    assert words == "`cp ./a $MIRROR a / b"
