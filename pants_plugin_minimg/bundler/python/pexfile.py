@@ -120,6 +120,8 @@ def _unzip(source: str, folder: str, origin: str) -> None:
         for item in archive.infolist():
             parts = [part for part in item.filename.split("/") if part not in ("", ".")]
             if ".." in parts or item.filename.startswith("/") or not parts:
+                if item.is_dir():
+                    continue  # nothing is in it; PEX writes `../` into packed distributions
                 raise ValueError(f"its member {item.filename!r} leaves it")
             left -= item.file_size
             if left < 0:

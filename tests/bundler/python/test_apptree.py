@@ -131,6 +131,14 @@ def test_names_that_leave_it(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_of_a_zip_that_leaves_it_is_passed_over(tmp_path: Path) -> None:
+    """PEX writes such an entry first into each distribution of a packed PEX."""
+    wheels = {"six-1.0-py2.py3-none-any.whl": {"../": b"", **SIX}}
+    made = pex(tmp_path / "app.pex", "packed", APP, wheels, entry_point="app.main:run")
+    assert run(built(made, tmp_path), "a") == (3, "hello 1 ['a'] None app.main")
+    assert not (tmp_path / "scratch" / "six.py").exists()
+
+
 def test_what_is_no_pex(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("x", "y")
