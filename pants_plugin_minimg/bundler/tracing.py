@@ -37,6 +37,8 @@ _OF_THE_LOADER = re.compile(
 )
 #: Of scanners and people, not of programs.
 _RECORDS = re.compile(rb"/var/lib/dpkg/status\.d/|/usr/share/doc/|(?:/etc|/usr/lib)/os-release\Z")
+#: What Python looks for beside a source that it found (PEP 3147), and writes there.
+_BYTE_CODE = re.compile(rb"(.*/__pycache__)(?:/([^/.]+)\.[^/]*)?\Z", re.DOTALL)
 #: Calls that read a file; others only look whether it is there.
 _READS = ("open", "openat", "openat2", "execve", "execveat")
 _MOST_SHOWN = 20
@@ -122,9 +124,14 @@ def _unescaped(path: str) -> bytes:
 def lines(seen: Sequence[Seen], tree: Sysroot, files: Iterable[tuple[bytes, int]]) -> Iterator[str]:
     """What to tell of all runs of an image: what was not there, with the line to add, and which of
     its `files` (as of the function of that name) no run read, the largest first."""
-    missing = _not_found(seen)
-    if missing:
+    missing, modules = _not_found(seen)
+    if missing or modules:
         yield "looked for and not in the image:"
+        if modules:
+            yield (
+                f"  byte code of {modules} modules, which Python compiles at each start: of a "
+                "PEX, `python_bytecode=True`"
+            )
         for path in missing[:_MOST_SHOWN]:
             yield f'  {text(path)}: if it is needed, `include=["{text(path)}"]`'
         if len(missing) > _MOST_SHOWN:
@@ -135,7 +142,7 @@ def lines(seen: Sequence[Seen], tree: Sysroot, files: Iterable[tuple[bytes, int]
         whole += size
         if path not in used and not _RECORDS.match(path):
             left.append((size, path))
-    if not missing and not left:
+    if not missing and not modules and not left:
         yield "every file was read, and nothing was looked for in vain"
     left.sort(key=lambda item: (-item[0], item[1]))
     if left:
@@ -147,18 +154,22 @@ def lines(seen: Sequence[Seen], tree: Sysroot, files: Iterable[tuple[bytes, int]
             yield f"  and {len(left) - _MOST_SHOWN} more"
 
 
-def _not_found(seen: Sequence[Seen]) -> list[bytes]:
-    """Without what a search found in a later folder, and what no image has."""
+def _not_found(seen: Sequence[Seen]) -> tuple[list[bytes], int]:
+    """Without what a search found in a later folder, and what no image has; and of how many Python
+    modules the byte code was looked for, which is not among the paths."""
     found = {path for each in seen for path in each.found}
     names = {path.rpartition(b"/")[2] for path in found}
     missing = {path for each in seen for path in each.missing} - found
-    return sorted(
+    compiled = {path: match for path in missing if (match := _BYTE_CODE.match(path))}
+    paths = sorted(
         path
         for path in missing
-        if path.rpartition(b"/")[2] not in names
+        if path not in compiled
+        and path.rpartition(b"/")[2] not in names
         and not path.startswith(_OF_THE_KERNEL)
         and not _OF_THE_LOADER.match(path)
     )
+    return paths, len({match.groups() for match in compiled.values() if match[2]})
 
 
 def _used(seen: Sequence[Seen], tree: Sysroot) -> set[bytes]:

@@ -100,6 +100,18 @@ def test_what_was_missed_has_the_line_to_add(tree: DirSysroot) -> None:
     ]
 
 
+def test_byte_code_that_python_looks_for_is_one_line(tree: DirSysroot) -> None:
+    trace = "".join(
+        f'12 openat(AT_FDCWD</>, "/lib/__pycache__{name}", O_RDONLY) = -1 ENOENT (x)\n'
+        for name in ("/a.cpython-311.pyc", "/b.cpython-311.pyc", "/b.cpython-311.pyc.99", "")
+    )
+    assert list(tracing.lines([parse(trace)], tree, [])) == [
+        "looked for and not in the image:",
+        "  byte code of 2 modules, which Python compiles at each start: of a PEX, "
+        "`python_bytecode=True`",
+    ]
+
+
 def test_nothing_to_tell(tree: DirSysroot) -> None:
     (line,) = tracing.lines([parse("")], tree, [(b"/bin/app", 9)])
     assert line == "every file was read, and nothing was looked for in vain"
