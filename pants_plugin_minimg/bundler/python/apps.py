@@ -98,7 +98,8 @@ class Apps:
         chosen = [app for app in self._apps if app.primary] or list(self._apps)
         if len(chosen) != 1 or self._python is None:
             return []
-        return [text(self._python.path), "-s", text(join(chosen[0].root, MAIN.encode()))]
+        main = text(join(chosen[0].root, MAIN.encode()))
+        return [text(self._python.path), "-s", *chosen[0].tree.python_args, main]
 
     def _reachable(self, python: Interpreter, files: Sequence[bytes]) -> list[bytes]:
         folders = [app.tree.folder for app in self._apps]

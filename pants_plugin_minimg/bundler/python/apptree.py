@@ -33,11 +33,13 @@ sys.path[0:1] = [os.path.join(root, {code!r}), os.path.join(root, {libraries!r})
 
 @dataclass(frozen=True)
 class AppTree:
-    """`folder` holds all files; `distributions` are the wheels' names, for the tags in them."""
+    """`folder` holds all files; `distributions` are the wheels' names, for the tags in them;
+    `python_args` are options of the interpreter."""
 
     folder: str
     distributions: tuple[str, ...]
     constraints: tuple[str, ...]
+    python_args: tuple[str, ...]
 
 
 def build(pex: Pex, origin: str, out: str) -> AppTree:
@@ -52,7 +54,7 @@ def build(pex: Pex, origin: str, out: str) -> AppTree:
     _without_caches(out)
     with open(os.path.join(out, MAIN), "w", encoding="utf-8") as file:
         file.write(_main(pex, libraries, out, origin))
-    return AppTree(out, tuple(pex.distributions), pex.constraints)
+    return AppTree(out, tuple(pex.distributions), pex.constraints, pex.python_args)
 
 
 def _install(wheel: str, folder: str, out: str, owners: dict[str, str], origin: str) -> None:

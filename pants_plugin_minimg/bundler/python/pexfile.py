@@ -30,8 +30,9 @@ class Pex:
     """`code` is a folder with the user's code, `distributions` wheel name -> folder.
 
     `entry_point` is `module` or `module:function`, `script` the name of a console script; an empty
-    one is not set. `constraints` are alternatives, each as in `CPython>=3.9,<3.12`. `requirements`
-    are those that it was made for; with `may_lack` it starts without some of what they lead to.
+    one is not set. `constraints` are alternatives, each as in `CPython>=3.9,<3.12`. `args` are the
+    program's, `python_args` the interpreter's. `requirements` are those that it was made for; with
+    `may_lack` it starts without some of what they lead to.
     """
 
     code: str
@@ -41,6 +42,7 @@ class Pex:
     constraints: tuple[str, ...]
     env: Mapping[str, str]
     args: tuple[str, ...]
+    python_args: tuple[str, ...]
     requirements: tuple[str, ...]
     may_lack: bool
 
@@ -71,6 +73,7 @@ def unpack(source: str, origin: str, scratch: str) -> Pex:
             constraints=tuple(map(str, info.get("interpreter_constraints") or ())),
             env={str(k): str(v) for k, v in (info.get("inject_env") or {}).items()},
             args=tuple(map(str, info.get("inject_args") or ())),
+            python_args=tuple(map(str, info.get("inject_python_args") or ())),
             requirements=tuple(map(str, info.get("requirements") or ())),
             may_lack=any(info.get(key) for key in _LACKING),
         )

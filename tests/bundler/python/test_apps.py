@@ -71,6 +71,11 @@ def test_the_interpreter_the_library_and_what_they_load(root: Root, tmp_path: Pa
     }  # fmt: skip
 
 
+def test_options_of_the_interpreter_that_the_pex_has(root: Root, tmp_path: Path) -> None:
+    made = plan(root, tmp_path, app(tmp_path, inject_python_args=["-X", "utf8"]))
+    assert made.entrypoint == ["/usr/bin/python3", "-s", "-X", "utf8", "/app/__main__.py"]
+
+
 def test_all_of_the_library(root: Root, tmp_path: Path) -> None:
     made = plan(root, tmp_path, app(tmp_path), python_stdlib="all", allowed_missing=["libtk8.6.so"])
     paths = {entry.path.decode() for entry in made.entries}
