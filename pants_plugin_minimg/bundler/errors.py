@@ -57,6 +57,7 @@ CODES = {
     "MINIMG-E047": "an image was not built at a revision",
     "MINIMG-E048": "an image is not in Pants' store",
     "MINIMG-E049": "no Python that the sandbox program runs on",
+    "MINIMG-E050": "the sandbox program has no wheels for a Python",
 }
 
 

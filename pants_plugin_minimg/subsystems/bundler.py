@@ -20,7 +20,7 @@ from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.subsystems.interpreter import VERSIONS, Interpreter
+from pants_plugin_minimg.subsystems.interpreter import MACHINES, VERSIONS, Interpreter
 
 _PACKAGE = "pants_plugin_minimg"
 _LOCK = Lockfile(
@@ -182,6 +182,21 @@ def run_from(entries: DigestEntries) -> tuple[FileEntry, ...]:
     )
 
 
+def _unserved(python: Interpreter) -> BundlerError:
+    return BundlerError(
+        str(
+            MinimgError(
+                "MINIMG-E050",
+                python.path,
+                "the sandbox program has no wheels for this Python, where the image is built: they "
+                f"are for {MACHINES}, and not for a free-threaded build",
+                "Install another one there and name it by `[minimg].python`, or build the image in "
+                "another environment.",
+            )
+        )
+    )
+
+
 async def _elsewhere(python: Interpreter) -> CompletePlatforms:
     """What pex resolves for; nothing where it runs on the very interpreter."""
     if python.platform is None:
@@ -195,10 +210,13 @@ async def set_up_bundler(python: Interpreter | None) -> Bundler:
     """Built once for all images. No rule, so that an image can be refused before it is built.
 
     No virtual environment: what starts one names the user's home and search path, and would be in
-    the key of each step. Raises BundlerError MINIMG-E049 where `python` is None.
+    the key of each step. Raises BundlerError MINIMG-E049 where `python` is None, and
+    MINIMG-E050 where it is not served.
     """
     if python is None:
         raise _unusable()
+    if not python.served:
+        raise _unserved(python)
     local = python.platform is None
     here = PythonExecutable(python.path, python.fingerprint) if local else None
     (modules,) = await engine.create_digests((CreateDigest(sources()),))

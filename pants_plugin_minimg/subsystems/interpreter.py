@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,6 +18,9 @@ from pants_plugin_minimg import engine
 #: What the lock of the sandbox program serves: from the first up to, not including, the second.
 OLDEST, TOO_NEW = (3, 9), (3, 15)
 VERSIONS = f"CPython {OLDEST[0]}.{OLDEST[1]} up to, not including, {TOO_NEW[0]}.{TOO_NEW[1]}"
+#: The same of its compiled wheels, which are for the usual build of CPython, not the free-threaded.
+_SERVED = re.compile(r'"cp3\d+-cp3\d+-(manylinux_2_17|musllinux_1_2)_(x86_64|aarch64)"')
+MACHINES = "Linux on x86_64 or aarch64, with glibc from 2.17 on or musl from 1.2 on"
 _NAMES = (
     "python3",
     *(f"python3.{minor}" for minor in range(TOO_NEW[1] - 1, OLDEST[1] - 1, -1)),
@@ -46,6 +50,11 @@ class Interpreter:
     builder: EnvironmentName
     platform: str | None = None
 
+    @property
+    def served(self) -> bool:
+        """Whether the lock has wheels for it. Where it is on this machine, pex sees to that."""
+        return self.platform is None or _SERVED.search(self.platform) is not None
+
 
 def own_interpreter(version: tuple[int, ...], executable: str) -> tuple[str, str] | None:
     """The interpreter that Pants itself runs on, if the sandbox program runs on it too: its path
@@ -65,11 +74,15 @@ async def interpreter(
     search_path: engine.StandardSearchPath,
     builder: EnvironmentName,
 ) -> Interpreter | None:
-    """None: there is none that will do. `wanted`: a name or a path; `local`: processes run here."""
+    """None: there is none that will do; one that is not `served` where there is no better.
+
+    `wanted`: a name or a path; `local`: processes run here.
+    """
     own = own_interpreter(sys.version_info[:3], sys.executable) if local and not wanted else None
     if own is not None:
         return Interpreter(*own, builder)
     folder, name = os.path.split(wanted or "")
+    unserved: Interpreter | None = None
     for each in (name,) if wanted else _NAMES:
         found = await engine.find_program(
             BinaryPathRequest(
@@ -82,9 +95,13 @@ async def interpreter(
         if path is None:
             continue
         platform = None if local else await _platform(path.path)
-        if local or platform is not None:
-            return Interpreter(path.path, path.fingerprint, builder, platform)
-    return None
+        if not local and platform is None:
+            continue
+        python = Interpreter(path.path, path.fingerprint, builder, platform)
+        if python.served:
+            return python
+        unserved = unserved or python
+    return unserved
 
 
 async def _platform(python: str) -> str | None:

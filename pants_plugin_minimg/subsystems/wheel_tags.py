@@ -10,12 +10,19 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 #: glibc's minor version of the oldest wheels of both architectures (PEP 600), and their older name.
 _OLDEST_GLIBC, _OLDEST_NAME = 17, "manylinux2014"
+#: musl's minor version of the wheels (PEP 656).
+_OLDEST_MUSL = 2
 _OLDEST_ABI3 = 2
+#: musl's loader in a line of proc_pid_maps(5): it is the library too, and has either name.
+_MUSL_LOADER = re.compile(rb"(/.*/(?:ld-musl-[^/]*|libc\.so))\n\Z")
+_MUSL_VERSION = re.compile(rb"musl libc .*\nVersion 1\.([0-9]+)")
 
 
 def glibc_minor() -> int | None:
@@ -27,24 +34,42 @@ def glibc_minor() -> int | None:
     return int(version.split(".")[1]) if name == "glibc" else None
 
 
-def platforms(machine: str, minor: int | None) -> Iterator[str]:
-    """The best first."""
-    if minor is not None:
-        for each in range(minor, _OLDEST_GLIBC - 1, -1):
+def musl_minor(maps: str = "/proc/self/maps") -> int | None:
+    """None for another C library. Its loader says the version where it is given no program."""
+    try:
+        with open(maps, "rb") as file:
+            loaders = [found[1] for found in map(_MUSL_LOADER.search, file) if found]
+        said = subprocess.run(loaders[:1], stderr=subprocess.PIPE).stderr if loaders else b""
+    except OSError:
+        return None
+    version = _MUSL_VERSION.match(said)
+    return int(version[1]) if version else None
+
+
+def platforms(machine: str, glibc: int | None, musl: int | None) -> Iterator[str]:
+    """The best first. `glibc`, `musl`: the minor version of the C library that it is."""
+    if glibc is not None:
+        for each in range(glibc, _OLDEST_GLIBC - 1, -1):
             yield f"manylinux_2_{each}_{machine}"
-        if minor >= _OLDEST_GLIBC:
+        if glibc >= _OLDEST_GLIBC:
             yield f"{_OLDEST_NAME}_{machine}"
+    elif musl is not None:
+        for each in range(musl, _OLDEST_MUSL - 1, -1):
+            yield f"musllinux_1_{each}_{machine}"
     yield f"linux_{machine}"
 
 
-def tags(version: int, machine: str, minor: int | None) -> Iterator[str]:
-    """Of CPython 3.`version` (the order of PEP 425: what fits best first)."""
+def tags(version: int, where: Sequence[str], threaded: bool = False) -> Iterator[str]:
+    """Of CPython 3.`version` (the order of PEP 425: what fits best first).
+
+    `threaded`: it is built without a global lock, and takes no modules of the limited API.
+    """
     own = f"cp3{version}"
-    where = list(platforms(machine, minor))
-    for abi in (own, "abi3", "none"):
+    abis = (f"{own}t",) if threaded else (own, "abi3")
+    for abi in (*abis, "none"):
         yield from (f"{own}-{abi}-{each}" for each in where)
     for older in range(version - 1, _OLDEST_ABI3 - 1, -1):
-        yield from (f"cp3{older}-abi3-{each}" for each in where)
+        yield from (f"cp3{older}-abi3-{each}" for each in where if not threaded)
     yield from (f"py3-none-{each}" for each in where)
     yield f"{own}-none-any"
     yield from (f"py3{version}-none-any", "py3-none-any")
@@ -68,7 +93,8 @@ def markers() -> dict[str, str]:
 
 def complete_platform() -> str:
     """JSON, equal on machines of one architecture, version of Python and C library."""
-    found = list(tags(sys.version_info[1], platform.machine(), glibc_minor()))
+    where = list(platforms(platform.machine(), glibc_minor(), musl_minor()))
+    found = list(tags(sys.version_info[1], where, "t" in sys.abiflags))
     return json.dumps({"compatible_tags": found, "marker_environment": markers()}, sort_keys=True)
 
 

@@ -43,6 +43,8 @@ Tree = Mapping[str, bytes]
 #: The part of the bundler: what a command writes, given its arguments and its input tree.
 Command = Callable[[tuple[str, ...], Tree], Tree]
 
+#: What an interpreter elsewhere says of its wheels, in as few words as will do.
+SERVED = '{"compatible_tags": ["cp312-cp312-manylinux_2_17_x86_64"]}'
 BUNDLER = Bundler("/python", EMPTY_DIGEST)
 ACCESS = HostAccess(None, python=Interpreter(BUNDLER.python, "3.9.18", EnvironmentName(None)))
 
@@ -84,8 +86,9 @@ class FakeEngine:
         self.looks: list[str] = []
         self.machine: Callable[[str | None], str] = lambda consulted: "swept"
         self.programs: dict[str, str] = {}
-        #: Paths of interpreters that end with a failure.
+        #: Paths of interpreters that end with a failure, and of those with other wheels.
         self.broken: set[str] = set()
+        self.unserved: set[str] = set()
         self.targets: dict[str, Target] = {}
         self.files: dict[str, bytes] = {}
         self.executable: set[str] = set()
@@ -269,7 +272,8 @@ class FakeEngine:
         if process.argv[: len(BUNDLER.command)] != BUNDLER.command:
             # What makes the tool itself.
             code = int(process.argv[0] in self.broken)
-            done = SimpleNamespace(exit_code=code, stdout=b"printed\n", output_digest=EMPTY_DIGEST)
+            printed = b"other\n" if process.argv[0] in self.unserved else SERVED.encode() + b"\n"
+            done = SimpleNamespace(exit_code=code, stdout=printed, output_digest=EMPTY_DIGEST)
             return cast(FallibleProcessResult, done)
         self.processes.append(process)
         inputs = self.tree(process.input_digest)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from pants.engine.rules import QueryRule, collect_rules, rule
 from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg import engine
+from pants_plugin_minimg.subsystems import wheel_tags
 from pants_plugin_minimg.subsystems.bundler import BundlerError, set_up_bundler
 from pants_plugin_minimg.subsystems.interpreter import Interpreter, interpreter, own_interpreter
-from tests.rules.fake_engine import install
+from tests.rules.fake_engine import SERVED, install
 from tests.rules.support import plugin_rules, set_options
 
 HERE = EnvironmentName(None)
@@ -73,7 +76,7 @@ def test_processes_elsewhere_do_not_see_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert find(monkeypatch, None, False) is None
     found = find(monkeypatch, None, False, **{"python3.12": "/opt/python3.12"})
     assert found is not None and found.path == "/opt/python3.12"
-    assert found.platform == "printed"
+    assert found.platform == SERVED
 
 
 def test_one_elsewhere_that_cannot_tell_its_wheels_is_passed_over(
@@ -85,6 +88,51 @@ def test_one_elsewhere_that_cannot_tell_its_wheels_is_passed_over(
     search_path = engine.StandardSearchPath(("/usr/bin",))
     found = fake.run(interpreter(None, False, search_path, HERE))
     assert found is not None and found.path == "/opt/python3.12"
+
+
+def test_one_elsewhere_that_the_lock_has_no_wheels_for_is_the_last_choice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = install(monkeypatch, lambda argv, inputs: {})
+    fake.programs = {"python3": "/bin/python3.13t", "python3.12": "/bin/python3.12"}
+    fake.unserved = {"/bin/python3.13t"}
+    search_path = engine.StandardSearchPath(("/bin",))
+    found = fake.run(interpreter(None, False, search_path, HERE))
+    assert found is not None and found.path == "/bin/python3.12" and found.served
+    del fake.programs["python3.12"]
+    found = fake.run(interpreter(None, False, search_path, HERE))
+    assert found is not None and found.path == "/bin/python3.13t" and not found.served
+    with pytest.raises(BundlerError, match="^MINIMG-E050 /bin/python3.13t: .* glibc from 2.17 on"):
+        fake.run(set_up_bundler(found))
+
+
+def of_tags(where: Iterable[str], threaded: bool = False) -> Interpreter:
+    found = json.dumps({"compatible_tags": list(wheel_tags.tags(13, list(where), threaded))})
+    return Interpreter("/python", "3.13.1", HERE, found)
+
+
+@pytest.mark.parametrize(
+    ("machine", "glibc", "musl", "served"),
+    [
+        ("x86_64", 36, None, True),
+        ("aarch64", 17, None, True),
+        ("x86_64", 16, None, False),
+        ("aarch64", None, 2, True),
+        ("x86_64", None, 3, True),
+        ("x86_64", None, 1, False),
+        ("x86_64", None, None, False),
+        ("riscv64", 36, None, False),
+    ],
+)
+def test_whom_the_lock_serves(
+    machine: str, glibc: int | None, musl: int | None, served: bool
+) -> None:
+    assert of_tags(wheel_tags.platforms(machine, glibc, musl)).served == served
+
+
+def test_free_threaded_builds_take_no_wheel_of_the_lock() -> None:
+    where = list(wheel_tags.platforms("x86_64", 36, None))
+    assert of_tags(where).served and not of_tags(where, threaded=True).served
 
 
 @pytest.mark.parametrize("local", [True, False])
