@@ -2,11 +2,12 @@
 
 Exit status 0: done. 1: `closure`, `verify` or `diff` found something. 2: bad input; standard error
 holds one line for each problem and nothing else (of `push`: after what skopeo said). 3: `trial` has
-nothing to run an image with.
+nothing to run an image with. 4: it failed, as on a full disk.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any
@@ -31,6 +32,8 @@ _COMMANDS = {
     "at-revision": "cli_revision",
 }
 
+_BAD_INPUT, _FAILED = 2, 4
+
 
 def options_of(arguments: list[str]) -> Any:
     """What the words mean, with the function `run` of their command. SystemExit for bad ones."""
@@ -49,15 +52,38 @@ def options_of(arguments: list[str]) -> Any:
 
 def main(arguments: list[str]) -> int:
     options = options_of(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold what the terminal's character set has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return int(options.run(options) or 0)
+        status = int(options.run(options) or 0)
+        sys.stdout.flush()
+        return status
     except Problems as problems:
         print(problems, file=sys.stderr)
     except MinimgError as error:
         print(error, file=sys.stderr)
     except BrokenPipeError:
+        _end_output()
+    except OSError as error:
+        _end_output()
+        print(f"bundler {arguments[0]}: {error}", file=sys.stderr)
+        return _FAILED
+    except Exception:
+        # Python's own status for it is 1, which means another thing here.
+        import traceback
+
+        traceback.print_exc()
+        return _FAILED
+    return _BAD_INPUT
+
+
+def _end_output() -> None:
+    """What cannot be written would fail once more when Python ends, with a status of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 2
 
 
 if __name__ == "__main__":

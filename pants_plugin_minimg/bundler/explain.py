@@ -55,7 +55,10 @@ class Explanation:
     def find(self, name: str) -> list[bytes]:
         """The paths that a path, a file name or a soname stands for. Raises MinimgError MINIMG-E002
         when none does."""
-        wanted = path_bytes(name)
+        try:
+            wanted = path_bytes(name)
+        except ValueError:  # it is not as we write paths, so it is one as it is
+            wanted = name.encode("utf-8", "surrogateescape")
         if wanted in self._entries:
             return [wanted]
         found = [path for path in self._entries if path.rpartition(b"/")[2] == wanted]

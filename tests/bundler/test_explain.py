@@ -55,6 +55,17 @@ def test_what_would_leave_with_a_path(explanation: explain.Explanation) -> None:
     assert top == [GIT, SSH, "/lib/libz.so.1", "/etc/passwd"]
 
 
+@pytest.mark.parametrize("name", ["odd\\name", r"odd\\name"])
+def test_a_name_is_taken_as_it_is_and_as_it_is_shown(name: str) -> None:
+    odd = Entry(b"/odd\\name", "file", reasons=["named in `include`"])
+    assert explain.Explanation([odd], {}).find(name) == [b"/odd\\name"]
+
+
+def test_a_name_that_is_no_text_is_no_path(explanation: explain.Explanation) -> None:
+    with pytest.raises(MinimgError, match="MINIMG-E002"):
+        explanation.find("a\udcff")
+
+
 def test_a_path_is_found_by_its_name_and_by_what_programs_call_it(
     explanation: explain.Explanation,
 ) -> None:
