@@ -53,6 +53,11 @@ class _Fork:
     def results(self) -> list[Any]:
         with self._file:
             written = self._file.read()
-        done = self._process > 0 and os.waitpid(self._process, 0)[1] == 0
         # A failure is told by the same work, done here.
-        return marshal.loads(written) if done else self._work(self._share)
+        return marshal.loads(written) if self._done() else self._work(self._share)
+
+    def _done(self) -> bool:
+        try:
+            return self._process > 0 and os.waitpid(self._process, 0)[1] == 0
+        except ChildProcessError:  # who started us ignores SIGCHLD, and the system tells nothing
+            return False
