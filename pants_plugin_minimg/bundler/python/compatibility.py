@@ -195,7 +195,9 @@ def _python_fits(python: str, abi: str, interpreter: Interpreter) -> bool:
         return tagged is None or tagged <= minor if match[1] == "py" else tagged == minor
     if abi == "abi3":
         return tagged is None or tagged <= minor
-    return match[1] == "cp" and tagged == minor and abi.startswith(f"cp{major}{minor}")
+    # Further letters are of other builds, such as the free-threaded one's; `m` was 3.7's own.
+    own = f"cp{major}{minor}"
+    return match[1] == "cp" and tagged == minor and abi in (own, f"{own}m")
 
 
 def _platform_misfit(

@@ -58,6 +58,9 @@ def test_constraints(constraint: str, version: tuple[int, ...], fits: bool) -> N
         ("cp311-cp311-musllinux_1_1_x86_64", "musllinux_1_1_x86_64 on a sysroot with glibc"),
         ("cp311-cp311-macosx_11_0_x86_64", "macosx_11_0_x86_64 is not for Linux"),
         ("cp311-cp311-win_amd64", "win_amd64 on a sysroot for x86_64"),
+        ("cp311-cp311t-linux_x86_64", "cp311-cp311t on a sysroot with Python 3.11"),
+        ("cp311-cp311d-linux_x86_64", "cp311-cp311d on a sysroot with Python 3.11"),
+        ("cp311-cp311.cp311t-linux_x86_64", None),
         ("pp39-pypy39_pp73-linux_x86_64", "pp39-pypy39_pp73 on a sysroot with Python 3.11"),
     ],
 )
@@ -94,6 +97,7 @@ def test_each_problem_is_told() -> None:
         (["a-1-cp311-cp311-linux_aarch64", "a-1-cp311-cp311-linux_x86_64"], 1),
         (["a-1-cp311-cp311-musllinux_1_1_x86_64", "a-1-cp311-cp311-manylinux2014_x86_64"], 1),
         (["a-1-cp39-cp39-linux_x86_64", "a-2-cp39-cp39-linux_x86_64"], 1),  # for `check` to tell
+        (["a-1-cp311-cp311t-linux_x86_64", "a-1-cp311-cp311-linux_x86_64"], 1),
         (["A_b-1-py3-none-any", "a.b-1.post1-py3-none-any"], 1),
         (["a-1rc1-py3-none-any", "a-1-py3-none-any"], 1),
         (["a-1.dev2-py3-none-any", "a-1a1-py3-none-any"], 1),
