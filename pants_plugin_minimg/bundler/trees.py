@@ -6,6 +6,7 @@ import os
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import IO
@@ -14,6 +15,18 @@ from pants_plugin_minimg.bundler.errors import MinimgError
 
 #: Unpacked, a tree may be this many times its archive, and no smaller bound than 1 GiB.
 _BOMB_RATIO, _BOMB_FLOOR = 1000, 1 << 30
+
+#: What Python raises for an archive that is damaged, or that it does not understand.
+DAMAGE: tuple[type[Exception], ...] = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error),
+    *(EOFError, OSError, RuntimeError, ValueError),
+)
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without
+    pass
+else:
+    DAMAGE += (LZMAError,)
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ def unpacked(tree: list[Output], origin: str, scratch: bytes) -> list[Output]:
             _untar(source, origin, scratch)
         else:
             return tree
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
+    except DAMAGE as error:
         raise MinimgError(
             "MINIMG-E001", origin, f"the archive cannot be unpacked: {error}"
         ) from None

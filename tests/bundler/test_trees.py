@@ -10,6 +10,7 @@ import pytest
 
 from pants_plugin_minimg.bundler import trees
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.python import pexfile
 
 
 def _tar(path: Path, members: list[tuple[tarfile.TarInfo, bytes]], mode: str = "w:gz") -> None:
@@ -135,3 +136,20 @@ def test_a_damaged_archive_is_one_error(tmp_path: Path) -> None:
         _unpacked(tree, scratch)
     assert caught.value.code == "MINIMG-E001"
     assert "//a:archive" in str(caught.value)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_so_is_one_whose_compressed_bytes_are_damaged(method: int, tmp_path: Path) -> None:
+    tree, scratch = tmp_path / "tree", tmp_path / "scratch"
+    tree.mkdir()
+    scratch.mkdir()
+    with zipfile.ZipFile(tree / "x.zip", "w", method) as archive:
+        archive.writestr("a", bytes(range(256)) * 9)
+    raw = bytearray((tree / "x.zip").read_bytes())
+    raw[40:60] = b"\xff" * 20
+    (tree / "x.zip").write_bytes(raw)
+    with pytest.raises(MinimgError) as caught:
+        _unpacked(tree, scratch)
+    assert caught.value.code == "MINIMG-E001"
+    with pytest.raises(MinimgError):
+        pexfile.unpack(str(tree / "x.zip"), "//a:pex", str(scratch))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.trees import DAMAGE
 
 _INFO, _DEPS = "PEX-INFO", ".deps"
 #: PEX's own, at the top.
@@ -23,6 +24,7 @@ _OWN = (_INFO, "__main__.py", "__pex__", ".bootstrap", _DEPS, ".layout.json", "p
 #: With one of these set, PEX does not ask for all that a requirement leads to.
 _LACKING = ("ignore_errors", "excluded", "overridden", "pex_path", "pex_paths")
 _MAX_INFO, _MOST = 1 << 24, 64 << 30
+_UNREADABLE: tuple[type[Exception], ...] = (*DAMAGE, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def unpack(source: str, origin: str, scratch: str) -> Pex:
             requirements=tuple(map(str, info.get("requirements") or ())),
             may_lack=any(info.get(key) for key in _LACKING),
         )
-    except (OSError, zipfile.BadZipFile, ValueError, TypeError, AttributeError, EOFError) as error:
+    except _UNREADABLE as error:
         raise MinimgError(
             "MINIMG-E001", origin, f"what it built is no PEX that this version reads: {error}"
         ) from None
