@@ -19,8 +19,12 @@ from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.python.pexfile import Pex
 
 CODE, LIBRARIES, MAIN = "src", "lib", "__main__.py"
-#: Records of pip and PEX that say nothing at run time.
-_DROPPED = frozenset({".layout.json", "INSTALLER", "REQUESTED", "RECORD", "direct_url.json"})
+#: Records of pip and PEX that say nothing at run time, and byte code that is made anew.
+_DROPPED = re.compile(
+    r"\.layout\.json\Z|(?:.*/)?__pycache__/"
+    r"|.*\.dist-info/(?:INSTALLER|REQUESTED|RECORD|direct_url\.json)\Z",
+    re.DOTALL,
+)
 _ENTRY = re.compile(r"([A-Za-z_][\w.]*)(?::([A-Za-z_][\w.]*))?\Z")
 _TEMPLATE = """\
 import os
@@ -58,26 +62,45 @@ def build(pex: Pex, origin: str, out: str) -> AppTree:
 
 
 def _install(wheel: str, folder: str, out: str, owners: dict[str, str], origin: str) -> None:
-    for top, _, names in os.walk(folder):
+    for top, folders, names in os.walk(folder):
+        folders.sort()
         for name in sorted(names):
             source = os.path.join(top, name)
             relative = os.path.relpath(source, folder)
             place = _place(relative)
-            if place is None or name in _DROPPED or name.endswith(".pyc"):
+            if place is None or _DROPPED.match(relative):
                 continue
             target = os.path.join(out, place)
-            if os.path.exists(target):
-                if filecmp.cmp(source, target, shallow=False):
+            taken = _taken(place, target, owners)
+            if taken is not None:
+                if taken == place and filecmp.cmp(source, target, shallow=False):
                     continue
                 raise MinimgError(
                     "MINIMG-E011",
                     origin,
-                    f"{owners[place]} and {wheel} hold different files at {place}",
+                    f"{_owner(taken, owners)} and {wheel} hold different files at {taken}",
                     "Let the PEX take versions that go together.",
                 )
             owners[place] = wheel
             os.makedirs(os.path.dirname(target), exist_ok=True)
             shutil.copy(source, target)
+
+
+def _taken(place: str, target: str, owners: Mapping[str, str]) -> str | None:
+    """Where something is already that is no folder on the way."""
+    at = place.find("/")
+    while at >= 0:
+        if place[:at] in owners:
+            return place[:at]
+        at = place.find("/", at + 1)
+    return place if os.path.exists(target) else None
+
+
+def _owner(place: str, owners: Mapping[str, str]) -> str:
+    """Whose a file is, or the first file of a folder."""
+    return next(
+        wheel for path, wheel in owners.items() if path == place or path.startswith(f"{place}/")
+    )
 
 
 def _place(relative: str) -> str | None:

@@ -122,6 +122,34 @@ def test_distributions_that_do_not_go_together(tmp_path: Path) -> None:
     assert "a-1-py3-none-any.whl and b-1-py3-none-any.whl" in caught.value.problem
 
 
+@pytest.mark.parametrize("first,second", [("x", "x/y.py"), ("x/y.py", "x")])
+def test_a_file_where_another_distribution_has_a_folder(
+    first: str, second: str, tmp_path: Path
+) -> None:
+    wheels = {"a-1-py3-none-any.whl": {first: b""}, "b-1-py3-none-any.whl": {second: b""}}
+    made = pex(tmp_path / "app.pex", "loose", APP, wheels, entry_point="x")
+    with pytest.raises(MinimgError) as caught:
+        built(made, tmp_path)
+    assert caught.value.code == "MINIMG-E011"
+    assert caught.value.problem == (
+        "a-1-py3-none-any.whl and b-1-py3-none-any.whl hold different files at lib/x"
+    )
+
+
+def test_only_records_of_an_installation_are_left_out(tmp_path: Path) -> None:
+    kept = ["a/RECORD", "a/INSTALLER", "a/no_source.pyc", "a-1.dist-info/METADATA"]
+    left_out = [
+        "a-1.dist-info/RECORD", "a-1.dist-info/INSTALLER", "a-1.dist-info/REQUESTED",
+        "a-1.dist-info/direct_url.json", "a/vendor/b-2.dist-info/RECORD", ".layout.json",
+        "a/__pycache__/b.cpython-39.pyc",
+    ]  # fmt: skip
+    wheels = {"a-1-py3-none-any.whl": {name: b"x" for name in (*kept, *left_out)}}
+    made = pex(tmp_path / "app.pex", "loose", APP, wheels, entry_point="x")
+    library = Path(built(made, tmp_path).folder) / "lib"
+    found = {str(path.relative_to(library)) for path in library.rglob("*") if path.is_file()}
+    assert found == set(kept)
+
+
 @pytest.mark.parametrize("name", ["../out", "/abs", "a/../../b"])
 def test_names_that_leave_it(name: str, tmp_path: Path) -> None:
     made = pex(tmp_path / "app.pex", "zipapp", {name: b"x"}, {}, entry_point="x")
