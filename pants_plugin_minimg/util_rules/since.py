@@ -98,7 +98,7 @@ def before(peeked: Sequence[Mapping[str, Any]], address: Address, dist: str) -> 
             output = OutputPathField(target.get("output_path"), address)
             layout = target.get("format") == fields.FormatField.LAYOUT
             paths = ArtifactPaths.of(output, not layout)
-            stem = os.path.join(dist, glob.escape(paths.stem))
+            stem = glob.escape(os.path.join(dist, paths.stem))
             plans = [*glob.glob(f"{stem}.plan.json"), *sorted(glob.glob(f"{stem}.*.plan.json"))]
             return Before(os.path.join(dist, paths.image), tuple(plans))
     return None

@@ -58,13 +58,14 @@ def test_the_same_version_runs_with_the_users_variables() -> None:
 def test_where_the_old_image_is(fields: dict[str, str], image: str, tmp_path: Path) -> None:
     target = {"address": "a/b:image", "target_type": "minimal_docker_image", **fields}
     assert since.before([target], IMAGE, "/d") == since.Before(f"/d/{image}", ())
-    stem = str(tmp_path / image.replace(".tar", ""))
-    Path(stem).parent.mkdir()
+    dist = tmp_path / "[of] the user"
+    stem = str(dist / image.replace(".tar", ""))
+    Path(stem).parent.mkdir(parents=True)
     plans = [f"{stem}{label}.plan.json" for label in ("", ".amd64", ".arm64")]
     for path in [*plans, f"{stem}2.plan.json", f"{stem}.info.json"]:
         Path(path).touch()
-    found = since.before([target], IMAGE, str(tmp_path))
-    assert found == since.Before(str(tmp_path / image), tuple(plans))
+    found = since.before([target], IMAGE, str(dist))
+    assert found == since.Before(str(dist / image), tuple(plans))
 
 
 def test_a_target_that_was_not_there_or_was_no_image() -> None:
