@@ -34,7 +34,6 @@ class DirectoryLinks:
     def __init__(self, merged: dict[bytes, bytes], links: dict[bytes, bytes]) -> None:
         """`links` are those of all packages, by the paths that the packages list."""
         self.problems: list[MinimgError] = []
-        self._merged = merged
         self._use(dict(merged))
         # A link may itself lie below another one; more rounds than this no system has.
         for _ in range(MAX_LINKS):

@@ -13,6 +13,7 @@ from typing import Any
 
 _FORM = re.compile(r"(?:([0-9]+):)?([A-Za-z0-9.+~-]+?)(?:-([A-Za-z0-9.+~]+))?\Z")
 _MAX_EPOCH = 2**31 - 1  # dpkg reads the epoch into an int
+#: The relations of Debian Policy 7.1.
 _HOLDS: dict[str, Callable[[int], bool]] = {
     "<<": lambda order: order < 0,
     "<=": lambda order: order <= 0,
@@ -20,8 +21,6 @@ _HOLDS: dict[str, Callable[[int], bool]] = {
     ">=": lambda order: order >= 0,
     ">>": lambda order: order > 0,
 }
-#: The relations of Debian Policy 7.1.
-RELATIONS = frozenset(_HOLDS)
 
 
 @cache
