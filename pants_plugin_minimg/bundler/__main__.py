@@ -52,6 +52,7 @@ def options_of(arguments: list[str]) -> Any:
 
 def main(arguments: list[str]) -> int:
     options = options_of(arguments)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # None where it was closed by who started us
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files may hold what the terminal's character set has not.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -57,6 +57,13 @@ def test_a_reader_that_is_gone_is_no_error(plan: str, unbuffered: str) -> None:
     assert (done.returncode, done.stderr) == (2, b"")
 
 
+def test_output_that_nobody_wants(plan: str) -> None:
+    program = f"{sys.executable} -m pants_plugin_minimg.bundler"
+    for words in (f"why --plan {plan}", f"closure {sys.executable}"):
+        done = subprocess.run(["sh", "-c", f"{program} {words} >&-"], stderr=subprocess.PIPE)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_what_cannot_be_written(plan: str, tmp_path: Path) -> None:
     done = bundler("sources", "--apt", str(tmp_path), "--out", str(tmp_path))
     assert done.returncode == 4
