@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import textwrap
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,11 +103,17 @@ class Repository:
         return Run(done.returncode, done.stdout, done.stderr)
 
     def stop_daemon(self) -> None:
+        """Ends its pantsd, if there is one, and waits for that."""
         for file in self.root.glob(".pids/**/pantsd/pid"):
             try:
-                os.kill(int(file.read_text()), signal.SIGTERM)
+                pid = int(file.read_text())
+                os.kill(pid, signal.SIGTERM)
             except (OSError, ValueError):
                 continue
+            for _ in range(100):
+                if not Path("/proc", str(pid)).exists():
+                    break
+                time.sleep(0.1)
 
     def dist(self, path: str) -> Path:
         return self.root / "dist" / path

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,13 +105,3 @@ class Small(Repository):
 
     def lock(self) -> Run:
         return self.pants("generate-lockfiles", "--resolve=small").succeeded()
-
-    def end(self) -> None:
-        """Ends its pantsd."""
-        for file in self.root.glob(".p*/**/pantsd/pid"):
-            pid = int(file.read_text())
-            os.kill(pid, signal.SIGTERM)
-            for _ in range(100):
-                if not Path("/proc", str(pid)).exists():
-                    break
-                time.sleep(0.1)

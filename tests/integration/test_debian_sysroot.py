@@ -58,7 +58,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     for name, content in (("newer", newer), ("arm", arm)):
         made.write(name, "", 0o755).write_bytes(content)
     yield made
-    made.end()
+    made.stop_daemon()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,11 +48,31 @@ printf '{"ServerURL": "x", "Username": "publisher", "Secret": "%s"}' "$HELPER_TO
 """
 
 
-class Site:
-    """Two registries, one repository of sources, and a user who is logged in to both."""
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    """For all tests, with a pantsd that lives as long."""
+    # The docker backend is on beside ours, which reads its options.
+    made = Repository(tmp_path_factory.mktemp("site") / "root", backends=("pants.backend.docker",))
+    for name, machine in (("amd64", 62), ("arm64", 183)):
+        program = made.root / name / "program"
+        program.parent.mkdir()
+        program.write_bytes(build(Spec(dynamic=False, e_type=2, machine=machine)))
+    yield made
+    made.stop_daemon()
 
-    def __init__(self, folder: Path, one: Registry, two: Registry, certificates: Path) -> None:
-        self.folder, self.one, self.two = folder, one, two
+
+class Site:
+    """Two registries, sources with nothing built, and a user who is logged in to both."""
+
+    def __init__(
+        self,
+        folder: Path,
+        repository: Repository,
+        one: Registry,
+        two: Registry,
+        certificates: Path,
+    ) -> None:
+        self.folder, self.repository, self.one, self.two = folder, repository, one, two
         config = registry.credentials(folder / "docker", one.address)
         auths = json.loads((config / "config.json").read_text())["auths"]
         auths[two.address] = auths[one.address]
@@ -61,15 +82,9 @@ class Site:
             "SSL_CERT_FILE": str(certificates / "bundle.pem"),
             "REVISION": "abc123",
         }
-        # The docker backend is on beside ours, which reads its options.
-        self.repository = Repository(
-            folder / "repository", env=dict(self.logged_in), backends=("pants.backend.docker",)
-        )
-        self.repository.write("BUILD", BUILD % "1")
-        for name, machine in (("amd64", 62), ("arm64", 183)):
-            program = self.repository.root / name / "program"
-            program.parent.mkdir()
-            program.write_bytes(build(Spec(dynamic=False, e_type=2, machine=machine)))
+        repository.env = {"PANTS_PANTSD": "true", **self.logged_in}
+        repository.write("BUILD", BUILD % "1")
+        shutil.rmtree(repository.root / "dist", ignore_errors=True)
 
     def registries(self, **more: str) -> str:
         addresses = {"one": self.one.address, "two": self.two.address, **more}
@@ -101,11 +116,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path, certificates: Path) -> Iterator[Site]:
+def site(tmp_path: Path, repository: Repository, certificates: Path) -> Iterator[Site]:
     requirements.program("skopeo")
     with registry.running(tmp_path / "one", certificates) as one:
         with registry.running(tmp_path / "two", certificates) as two:
-            yield Site(tmp_path, one, two, certificates)
+            yield Site(tmp_path, repository, one, two, certificates)
 
 
 def lines(run: Run) -> list[str]:
@@ -227,9 +242,9 @@ def test_a_credential_helper_and_what_it_needs_of_the_environment(site: Site) ->
         HELPER_TOKEN=PASSWORD,
         PATH=f"{helper.parent}:/usr/local/bin:/usr/bin:/bin",
     )
-    # The log of this run names the process and its environment.
-    given = "--minimg-publish-env-vars=['HELPER_TOKEN']"
-    run = site.publish("//:other", given, level="trace")
+    # The log of this run names the process and its environment. Without a daemon.
+    given = ("--no-pantsd", "--minimg-publish-env-vars=['HELPER_TOKEN']")
+    run = site.publish("//:other", *given, level="trace")
     assert run.exit_code == 0
     assert "HELPER_TOKEN" in run.stderr
     assert PASSWORD not in run.stdout + run.stderr
