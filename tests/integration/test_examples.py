@@ -20,13 +20,21 @@ from tests.integration.pants_runs import Repository, source_root
 SLOPPY = "module Main where\n\nmain = putStrLn (concat (map show [1, 2, 3]))\n"
 
 
-@pytest.fixture
-def examples(tmp_path: Path) -> Repository:
-    root = tmp_path / "examples"
-    shutil.copytree(
-        source_root() / "examples", root, ignore=shutil.ignore_patterns("dist", ".pants.d", ".pids")
+def _copied(folder: Path) -> Path:
+    ignored = shutil.ignore_patterns("dist", ".pants.d", ".pids")
+    return Path(shutil.copytree(source_root() / "examples", folder / "examples", ignore=ignored))
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    """For all tests, with a pantsd that lives as long."""
+    made = Repository(
+        _copied(tmp_path_factory.mktemp("shared")),
+        env={"PANTS_PANTSD": "true"},
+        options='[minimg-upx]\nsysroot = "//sysroots:upx"\n',
     )
-    return Repository(root, options='[minimg-upx]\nsysroot = "//sysroots:upx"\n')
+    yield made
+    made.stop_daemon()
 
 
 def _load(tar: Path) -> None:
@@ -144,13 +152,12 @@ def test_run_loads_the_image_and_passes_arguments_and_status(
     examples: Repository, haskell: Path
 ) -> None:
     requirements.docker()
-    done = examples.pants("run", "//native:image", "--", "run")
+    done = examples.pants("--no-pantsd", "run", "//native:image", "--", "run")
     assert (done.exit_code, done.stdout) == (0, "Hello, run!\n"), done.stderr
 
 
-def test_two_builds_under_other_conditions_give_the_same_bytes(
-    examples: Repository,
-) -> None:
+def test_two_builds_under_other_conditions_give_the_same_bytes(tmp_path: Path) -> None:
+    root = _copied(tmp_path)
     digests = set()
     for number, env in enumerate(
         [
@@ -159,7 +166,7 @@ def test_two_builds_under_other_conditions_give_the_same_bytes(
         ]
     ):
         other = Repository(
-            examples.root,
+            root,
             prefix=("sh", "-c", f'umask {("022", "077")[number]}; exec "$@"', "sh"),
             env=env,
         )
