@@ -67,13 +67,15 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def repository(machine: Machine, tmp_path: Path) -> Repository:
+def repository(machine: Machine, tmp_path: Path) -> Iterator[Repository]:
+    """Its pantsd, which remembers what the machine had, must see each change, too."""
     requirements.program("gcc")
-    repository = Repository(tmp_path / "repo", machine.prefix)
+    repository = Repository(tmp_path / "repo", machine.prefix, env={"PANTS_PANTSD": "true"})
     repository.write("BUILD", BUILD)
     # New content each time: no earlier run of the test can have cached what it gives.
     machine.do("mkdir -p /usr/share/minimg-test && date +%N > /usr/share/minimg-test/a.conf")
-    return repository
+    yield repository
+    repository.stop_daemon()
 
 
 def _library(folder: Path, text: str, where: str) -> str:
@@ -91,22 +93,24 @@ def _digest(repository: Repository, name: str = "image") -> str:
 
 
 def test_what_the_host_has_is_in_the_key(machine: Machine, repository: Repository) -> None:
-    first = repository.pants("package", "//:image").succeeded()
+    # By the store alone.
+    first = repository.pants("--no-pantsd", "package", "//:image").succeeded()
     assert {"plan", "layer", "image"} <= set(first.ours())
     before = _digest(repository)
 
     # Nothing changed: the fingerprints are taken again, and all is served from the cache.
-    again = repository.pants("package", "//:image").succeeded()
+    again = repository.pants("--no-pantsd", "package", "//:image").succeeded()
     assert again.ours() == []
     assert _digest(repository) == before
 
     # The same bytes installed again: the closure is computed again, nothing after it.
     machine.do("cp /usr/bin/git /usr/bin/git.new && mv /usr/bin/git.new /usr/bin/git")
-    reinstalled = repository.pants("package", "//:image").succeeded()
+    reinstalled = repository.pants("--no-pantsd", "package", "//:image").succeeded()
     assert reinstalled.ours() == ["plan"]
     assert _digest(repository) == before
 
-    # A library replaced by another build.
+    # A library replaced by another build, after a daemon has seen the first.
+    assert repository.pants("package", "//:image").succeeded().ours() == []
     library = machine.do("readlink -f /usr/lib/*/libz.so.1").strip()
     machine.do(f"cp {library} /tmp/z.$$ && printf X >> /tmp/z.$$ && mv /tmp/z.$$ {library}")
     assert repository.pants("package", "//:image").succeeded().ours().count("plan") == 1
