@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,12 +27,12 @@ FRESH = 'minimal_docker_image(name="image", binary="//app:program")\n'
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """Its Pants root is the folder `below` of the repository, as `examples/` is."""
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    """Its Pants root is the folder `below` of the repository, as `examples/` is. With a pantsd."""
     working(["git", "--version"])
     top = tmp_path_factory.mktemp("top")
     (top / "below").mkdir()
-    made = Repository(top / "below")
+    made = Repository(top / "below", env={"PANTS_PANTSD": "true"})
     made.write("app/program", "#!/bin/sh\necho hello\n", 0o755)
     made.write("app/text", "old\n")
     made.write("app/BUILD", OLD)
@@ -45,7 +46,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     made.write("app/BUILD", NEW)
     made.write("app/text", "new text\n")
     made.write("fresh/BUILD", FRESH)
-    return made
+    yield made
+    made.stop_daemon()
 
 
 def documents(run: Run) -> list[dict[str, Any]]:
