@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,16 +42,21 @@ func main() { fmt.Println("made by go") }
 """
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    backends = ("pants.backend.shell", "pants.backend.experimental.go")
-    repository = Repository(tmp_path / "repo", backends=backends)
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    """For all tests, with a pantsd that lives as long."""
+    repository = Repository(
+        tmp_path_factory.mktemp("binaries") / "repo",
+        env={"PANTS_PANTSD": "true"},
+        backends=("pants.backend.shell", "pants.backend.experimental.go"),
+    )
     repository.write("go.mod", "module example.com/program\n\ngo 1.19\n")
     repository.write("main.go", MAIN)
     repository.write("notes.txt", "notes\n")
     repository.write("hello.sh", "#!/bin/sh\necho hello\n", 0o755)
     repository.write("BUILD", BUILD)
-    return repository
+    yield repository
+    repository.stop_daemon()
 
 
 def _old_go() -> str:
@@ -99,7 +105,7 @@ def test_a_file_that_is_a_script(repository: Repository) -> None:
 def test_what_builds_no_program_is_refused_in_one_error(
     repository: Repository, target: str, code: str, words: tuple[str, ...]
 ) -> None:
-    run = repository.pants("package", f"//:{target}", level="error")
+    run = repository.pants("--no-pantsd", "package", f"//:{target}", level="error")
     assert run.exit_code == 1
     assert run.stderr.count("MINIMG-E") == 1 and code in run.stderr
     assert all(word in run.stderr for word in words)
