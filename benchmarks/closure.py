@@ -73,6 +73,8 @@ class Job:
         self.options, self.scratch = options, scratch
         self.load = os.getloadavg()[0]
         self.lddtree = shutil.which(options.lddtree)
+        # A script: that it is there does not say that its modules are.
+        self.version = self.lddtree and measure.first_line([self.lddtree, "--version"])
         self.times = {name: Times() for name in NAMES}
         self.start, self.empty = Times(), Times()
         self.growth = Growth()
@@ -105,7 +107,7 @@ class Job:
                 (self.start, partial(self._ours, [ONE])),
                 (self.empty, self._empty),
             ]
-            if self.lddtree and number == 0:  # minutes
+            if self.version and number == 0:  # minutes
                 jobs.append((self.times["lddtree"], partial(self._shell, _LDDTREE)))
                 jobs.append((self.times["lddtree, one call"], partial(self._shell, _ALL)))
             for name, grown in (("chain", self.growth.chain), ("star", self.growth.star)):
@@ -150,8 +152,7 @@ class Job:
 
     def page(self) -> str:
         date = f" on {self.options.date}" if self.options.date else ""
-        told = measure.first_line([self.lddtree, "--version"]) if self.lddtree else None
-        versions = [f"CPython {sys.version.split()[0]}", told or "no lddtree"]
+        versions = [f"CPython {sys.version.split()[0]}", self.version or "no lddtree"]
         parts = [
             "# Benchmarks of the closure",
             "Written by `python3 -m benchmarks.closure`; benchmarks/README.md says how to run it.",
@@ -203,7 +204,8 @@ class Job:
         return "\n".join(lines)
 
     def record(self) -> Record:
-        missing = () if self.lddtree else (NotRun("lddtree", f"{self.options.lddtree} not found"),)
+        why = "does not run" if self.lddtree else "not found"
+        missing = () if self.version else (NotRun("lddtree", f"{self.options.lddtree} {why}"),)
         return Record(tuple(self._aims()), self._peers(), self._chart(), not_run=missing)
 
     def _chart(self) -> Chart:

@@ -130,6 +130,15 @@ def test_scale_hands_over_its_growth(tmp_path: Path) -> None:
     assert Aim("10: no-op ÷ archives', with pantsd ≤ 1.10", "1.25", False) in record.aims
 
 
+def test_a_peer_that_is_there_and_does_not_run_is_not_measured(tmp_path: Path) -> None:
+    script = tmp_path / "lddtree"
+    script.write_text("#!/bin/sh\necho no module >&2\nexit 1\n")
+    script.chmod(0o755)
+    job = closure.Job(closure.parse([f"--lddtree={script}"]), tmp_path)
+    assert job.version is None
+    assert job.record().not_run == (NotRun("lddtree", f"{script} does not run"),)
+
+
 @pytest.fixture
 def closures(tmp_path: Path) -> closure.Job:
     job = closure.Job(closure.parse([f"--lddtree={NOWHERE}"]), tmp_path)
