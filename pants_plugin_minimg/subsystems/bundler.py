@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -42,7 +43,7 @@ _NO_MODULES = (".dist-info", ".data")
 #: A second backend of twelve megabytes, for interpreters that cannot load the first.
 _NOT_LOADED = "zstandard/_cffi."
 #: What is run by other interpreters, of a sysroot: these get the source.
-_HANDED_ON = f"{_TREE}/{_PACKAGE}/bundler/python/"
+_HANDED_ON = f"{_TREE}/{_PACKAGE}/bundler/python"
 _START = f"""\
 import sys
 
@@ -50,6 +51,19 @@ from {_PACKAGE}.bundler.__main__ import main
 
 sys.exit(main(sys.argv[1:]))
 """.encode()
+#: Byte code that is valid whatever the time stamps are (PEP 552): sandboxes keep none.
+_COMPILE = """\
+import compileall, os, py_compile, sys
+
+tree, handed_on = sys.argv[1:]
+by_name = py_compile.PycInvalidationMode.UNCHECKED_HASH
+done = compileall.compile_dir(tree, quiet=1, legacy=True, invalidation_mode=by_name)
+for folder, _, names in os.walk(tree):
+    for name in names:
+        if name.endswith(".py") and folder != handed_on:
+            os.unlink(os.path.join(folder, name))
+sys.exit(not done)
+"""
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,7 @@ class BundlerError(Exception):
     """What is wrong with the inputs of an image, one line a problem."""
 
 
+@cache  # each image asks, and they do not change while Pants runs
 def sources() -> tuple[FileContent, ...]:
     """The bundler's modules, sorted by path, with the empty package around them."""
     found = [FileContent(f"{_PACKAGE}/__init__.py", b"")]
@@ -171,17 +186,6 @@ def _unusable() -> BundlerError:
     )
 
 
-def run_from(entries: DigestEntries) -> tuple[FileEntry, ...]:
-    """A compiled tree without the sources: each session lays out every file of it once."""
-    files = [entry for entry in entries if isinstance(entry, FileEntry)]
-    compiled = {entry.path for entry in files if entry.path.endswith(".pyc")}
-    return tuple(
-        entry
-        for entry in files
-        if f"{entry.path}c" not in compiled or entry.path.startswith(_HANDED_ON)
-    )
-
-
 def _unserved(python: Interpreter) -> BundlerError:
     return BundlerError(
         str(
@@ -238,20 +242,14 @@ async def set_up_bundler(python: Interpreter | None) -> Bundler:
     (entries,) = await engine.digest_entries_all([pex.digest])
     start = FileContent(f"{_TREE}/__main__.py", _START)
     (tree,) = await engine.create_digests((CreateDigest((start, *placed(entries))),))
-    compiled = await run_all([_compilation(python, tree)])
-    (entries,) = await engine.digest_entries_all(compiled)
-    (kept,) = await engine.create_digests((CreateDigest(run_from(entries)),))
-    return Bundler(python.path, kept)
+    (compiled,) = await run_all([_compilation(python, tree)])
+    return Bundler(python.path, compiled)
 
 
 def _compilation(python: Interpreter, tree: Digest) -> Process:
-    """Byte code beside each source, valid whatever the time stamps are: sandboxes keep none."""
+    """Byte code instead of the sources: each session lays out every file of the tree once."""
     return Process(
-        (
-            *(python.path, "-s", "-S", "-m", "compileall", "-q", "-b"),
-            "--invalidation-mode=unchecked-hash",
-            _TREE,
-        ),
+        (python.path, "-s", "-S", "-c", _COMPILE, _TREE, _HANDED_ON),
         description="Compile the sandbox program of minimal images",
         input_digest=tree,
         output_directories=(_TREE,),

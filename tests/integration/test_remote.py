@@ -91,7 +91,7 @@ class Machine:
 
 def _done(run: Run) -> set[str]:
     """Processes of the plugin that were started on this machine."""
-    ours = ('".minimg/bundler"', '"compileall"')
+    ours = ('".minimg/bundler"', "compile_dir(")
     return {
         line.split('description: "')[1].split('"')[0]
         for line in run.stderr.splitlines()
