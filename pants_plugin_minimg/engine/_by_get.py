@@ -82,6 +82,10 @@ __all__ = [
     "test_result",
 ]
 
+# In Pants 2.17 every collection has the hash of `typing.Tuple` itself, so that the engine compares
+# each request with all earlier ones: a thousand images took minutes to find that nothing changed.
+CreateDigest.__hash__ = tuple.__hash__  # type: ignore[method-assign,assignment]
+
 
 async def execute_all(processes: Sequence[Process]) -> tuple[FallibleProcessResult, ...]:
     return await MultiGet(Get(FallibleProcessResult, Process, process) for process in processes)
