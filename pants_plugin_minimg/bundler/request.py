@@ -66,6 +66,7 @@ class Request:
     """`libgcc`, `nss` and `dlopen` (the priorities of `.note.dlopen` to follow) say which libraries
     are added that no DT_NEEDED names, `hints` whether the log names more that may be missed.
     `emulator` is a program of this machine that runs those of the sysroot; empty: none is needed.
+    `pack`: programs are offered to UPX. `link`: of this machine's files, links do for the contents.
     """
 
     address: str

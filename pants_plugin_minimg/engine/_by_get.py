@@ -83,7 +83,7 @@ __all__ = [
 ]
 
 # In Pants 2.17 every collection has the hash of `typing.Tuple` itself, so that the engine compares
-# each request with all earlier ones: a thousand images took minutes to find that nothing changed.
+# each request with all earlier ones, which took half the time of a thousand unchanged images.
 CreateDigest.__hash__ = tuple.__hash__  # type: ignore[method-assign,assignment]
 
 
