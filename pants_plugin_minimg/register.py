@@ -18,7 +18,7 @@ from pants_plugin_minimg.goals import (
     why,
 )
 from pants_plugin_minimg.index_target import MinimalDockerIndexTarget
-from pants_plugin_minimg.subsystems import debian, minimg, upx
+from pants_plugin_minimg.subsystems import bundler, debian, minimg, upx
 from pants_plugin_minimg.subsystems import testing as test_options
 from pants_plugin_minimg.sysroot_targets import DebianSysrootTarget, RootfsSysrootTarget
 from pants_plugin_minimg.target_types import (
@@ -38,6 +38,7 @@ def rules():  # type: ignore[no-untyped-def]
     return [
         *pex.rules(),
         *engine.rules(),
+        *bundler.rules(),
         *minimg.rules(),
         *upx.rules(),
         *debian.rules(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar, get_type_hints
 
 from pants.backend.python.util_rules.pex import Pex, PexRequest
 from pants.core.goals.package import (
@@ -63,6 +64,7 @@ __all__ = [
     "attempt_downloads",
     "build_packages",
     "build_pex",
+    "caller",
     "create_digests",
     "digest_contents_all",
     "digest_entries_all",
@@ -82,9 +84,26 @@ __all__ = [
     "test_result",
 ]
 
+_Asked = TypeVar("_Asked")
+_Made = TypeVar("_Made")
+
 # In Pants 2.17 every collection has the hash of `typing.Tuple` itself, so that the engine compares
 # each request with all earlier ones, which took half the time of a thousand unchanged images.
 CreateDigest.__hash__ = tuple.__hash__  # type: ignore[method-assign,assignment]
+
+
+def caller(
+    rule_of_one: Callable[[_Asked], Coroutine[Any, Any, _Made]],
+) -> Callable[[_Asked], Awaitable[_Made]]:
+    """How a helper has a rule of ours run that takes one thing: once, however many ask the same."""
+    hints = get_type_hints(rule_of_one)
+    made = hints.pop("return")
+    (asked,) = hints.values()
+
+    async def call(request: _Asked) -> _Made:
+        return await Get(made, asked, request)
+
+    return call
 
 
 async def execute_all(processes: Sequence[Process]) -> tuple[FallibleProcessResult, ...]:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 from pants.backend.python.util_rules.pex import Pex, PexRequest, create_pex
 from pants.core.environments.subsystems import EnvironmentsSubsystem
@@ -88,6 +89,7 @@ __all__ = [
     "attempt_downloads",
     "build_packages",
     "build_pex",
+    "caller",
     "create_digests",
     "digest_contents_all",
     "digest_entries_all",
@@ -106,6 +108,17 @@ __all__ = [
     "run_interactively",
     "test_result",
 ]
+
+
+_Asked = TypeVar("_Asked")
+_Made = TypeVar("_Made")
+
+
+def caller(
+    rule_of_one: Callable[[_Asked], Coroutine[Any, Any, _Made]],
+) -> Callable[[_Asked], Awaitable[_Made]]:
+    """How a helper has a rule of ours run that takes one thing: once, however many ask the same."""
+    return rule_of_one
 
 
 async def execute_all(processes: Sequence[Process]) -> tuple[FallibleProcessResult, ...]:

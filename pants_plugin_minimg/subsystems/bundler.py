@@ -6,17 +6,17 @@ The rules never import it: its sources are package resources that go into the sa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from pants.backend.python.util_rules.interpreter_constraints import InterpreterConstraints
-from pants.backend.python.util_rules.pex import CompletePlatforms, PexLayout, PexRequest
+from pants.backend.python.util_rules.pex import CompletePlatforms, Pex, PexLayout, PexRequest
 from pants.backend.python.util_rules.pex_environment import PythonExecutable
 from pants.backend.python.util_rules.pex_requirements import EntireLockfile, Lockfile
-from pants.engine.fs import CreateDigest, Digest, DigestEntries, FileContent, FileEntry
+from pants.engine.fs import CreateDigest, Digest, FileContent
 from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
+from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
@@ -38,37 +38,11 @@ _PATIENCE = 1000
 #: Where the program is in each sandbox: a link, whatever the number of its files.
 _FOLDER, _TREE = ".minimg", "bundler"
 _PLATFORM = "minimg_platform.json"
-_DEPENDENCIES = ".deps"
-_NO_MODULES = (".dist-info", ".data")
-#: A second backend of twelve megabytes, for interpreters that cannot load the first.
-_NOT_LOADED = "zstandard/_cffi."
-#: What is run by other interpreters, of a sysroot: these get the source.
-_HANDED_ON = f"{_TREE}/{_PACKAGE}/bundler/python"
-_START = f"""\
-import sys
-
-from {_PACKAGE}.bundler.__main__ import main
-
-sys.exit(main(sys.argv[1:]))
-""".encode()
-#: Byte code that is valid whatever the time stamps are (PEP 552): sandboxes keep none.
-_COMPILE = """\
-import compileall, os, py_compile, sys
-
-tree, handed_on = sys.argv[1:]
-by_name = py_compile.PycInvalidationMode.UNCHECKED_HASH
-done = compileall.compile_dir(tree, quiet=1, legacy=True, invalidation_mode=by_name)
-for folder, _, names in os.walk(tree):
-    for name in names:
-        if name.endswith(".py") and folder != handed_on:
-            os.unlink(os.path.join(folder, name))
-sys.exit(not done)
-"""
 
 
 @dataclass(frozen=True)
 class Bundler:
-    """`python`: the path of an interpreter. `tree`: modules and their byte code, below `_TREE`."""
+    """`python`: the path of an interpreter. `tree`: what it runs, below `_TREE`."""
 
     python: str
     tree: Digest
@@ -83,7 +57,6 @@ class BundlerError(Exception):
     """What is wrong with the inputs of an image, one line a problem."""
 
 
-@cache  # each image asks, and they do not change while Pants runs
 def sources() -> tuple[FileContent, ...]:
     """The bundler's modules, sorted by path, with the empty package around them."""
     found = [FileContent(f"{_PACKAGE}/__init__.py", b"")]
@@ -154,25 +127,6 @@ def _complaints(description: str, result: FallibleProcessResult) -> list[str]:
     return [f"{description}: ended with exit code {result.exit_code}", *lines]
 
 
-def placed(entries: DigestEntries) -> tuple[FileEntry, ...]:
-    """The files of a loose PEX as one folder of modules: what it starts itself with is left out."""
-    out = []
-    for entry in entries:
-        if not isinstance(entry, FileEntry):
-            continue
-        folder, _, path = entry.path.partition("/")[2].partition("/")
-        if folder == _DEPENDENCIES:
-            path = path.partition("/")[2]
-        elif folder == _PACKAGE:
-            path = f"{_PACKAGE}/{path}"
-        else:
-            continue
-        if path.partition("/")[0].endswith(_NO_MODULES) or path.startswith((".", _NOT_LOADED)):
-            continue
-        out.append(replace(entry, path=f"{_TREE}/{path}"))
-    return tuple(out)
-
-
 def _unusable() -> BundlerError:
     return BundlerError(
         str(
@@ -210,17 +164,25 @@ async def _elsewhere(python: Interpreter) -> CompletePlatforms:
     return CompletePlatforms([_PLATFORM], digest=digest)
 
 
-async def set_up_bundler(python: Interpreter | None) -> Bundler:
-    """Built once for all images. No rule, so that an image can be refused before it is built.
+def _compilation(python: Interpreter, pex: Pex) -> Process:
+    """Byte code instead of the sources, in few files; compilation.py says why."""
+    program = files(f"{_PACKAGE}.subsystems").joinpath("compilation.py").read_text()
+    return Process(
+        (python.path, "-s", "-S", "-c", program, pex.name, _TREE),
+        description="Compile the sandbox program of minimal images",
+        input_digest=pex.digest,
+        output_directories=(_TREE,),
+        # The version too: a path may hold another interpreter tomorrow.
+        env={**_ENVIRONMENT, "MINIMG_PYTHON": python.fingerprint},
+        remote_cache_speculation_delay_millis=_PATIENCE,
+        level=LogLevel.DEBUG,
+    )
 
-    No virtual environment: what starts one names the user's home and search path, and would be in
-    the key of each step. Raises BundlerError MINIMG-E049 where `python` is None, and
-    MINIMG-E050 where it is not served.
-    """
-    if python is None:
-        raise _unusable()
-    if not python.served:
-        raise _unserved(python)
+
+@rule
+async def build_bundler(python: Interpreter) -> Bundler:
+    """No virtual environment: what starts one names the user's home and search path, and would be
+    in the key of each step."""
     local = python.platform is None
     here = PythonExecutable(python.path, python.fingerprint) if local else None
     (modules,) = await engine.create_digests((CreateDigest(sources()),))
@@ -239,22 +201,24 @@ async def set_up_bundler(python: Interpreter | None) -> Bundler:
         ),
         python.builder,
     )
-    (entries,) = await engine.digest_entries_all([pex.digest])
-    start = FileContent(f"{_TREE}/__main__.py", _START)
-    (tree,) = await engine.create_digests((CreateDigest((start, *placed(entries))),))
-    (compiled,) = await run_all([_compilation(python, tree)])
+    (compiled,) = await run_all([_compilation(python, pex)])
     return Bundler(python.path, compiled)
 
 
-def _compilation(python: Interpreter, tree: Digest) -> Process:
-    """Byte code instead of the sources: each session lays out every file of the tree once."""
-    return Process(
-        (python.path, "-s", "-S", "-c", _COMPILE, _TREE, _HANDED_ON),
-        description="Compile the sandbox program of minimal images",
-        input_digest=tree,
-        output_directories=(_TREE,),
-        # The version too: a path may hold another interpreter tomorrow.
-        env={**_ENVIRONMENT, "MINIMG_PYTHON": python.fingerprint},
-        remote_cache_speculation_delay_millis=_PATIENCE,
-        level=LogLevel.DEBUG,
-    )
+_built = engine.caller(build_bundler)
+
+
+async def set_up_bundler(python: Interpreter | None) -> Bundler:
+    """Built once for all images, and not before an image is found to be right.
+
+    Raises BundlerError MINIMG-E049 where `python` is None, and MINIMG-E050 where it is not served.
+    """
+    if python is None:
+        raise _unusable()
+    if not python.served:
+        raise _unserved(python)
+    return await _built(python)
+
+
+def rules():  # type: ignore[no-untyped-def]
+    return collect_rules()

@@ -33,6 +33,7 @@ from pants.engine.target import HydratedSources, HydrateSourcesRequest, Target, 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.engine._downloads import Attempted
 from pants_plugin_minimg.engine._looks import Look, Looked
+from pants_plugin_minimg.subsystems import bundler
 from pants_plugin_minimg.subsystems.bundler import Bundler
 from pants_plugin_minimg.subsystems.interpreter import Interpreter
 from pants_plugin_minimg.util_rules import executables
@@ -315,4 +316,5 @@ def install(monkeypatch: pytest.MonkeyPatch, command: Command) -> FakeEngine:
     monkeypatch.setattr(executables, "AddPrefix", Prefix)
     for name in _CALLS:
         monkeypatch.setattr(engine, name, getattr(fake, name))
+    monkeypatch.setattr(bundler, "_built", bundler.build_bundler)
     return fake

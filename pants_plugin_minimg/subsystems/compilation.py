@@ -1,0 +1,115 @@
+"""What the sandbox program is made of: the modules of a loose PEX as byte code, in few files.
+
+Run by its text, by the interpreter that the sandbox program will run on, whose byte code it is. The
+engine reads the list of a process's files anew for each process, and hundreds of them would cost
+more than many a step takes: modules are in one archive, but for packages with native code, which no
+interpreter loads out of one. It imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Iterator
+from py_compile import PycInvalidationMode
+
+ARCHIVE = "modules.zip"
+_OWN = "pants_plugin_minimg"
+#: What is run by other interpreters, of a sysroot: these get the source.
+_HANDED_ON = f"{_OWN}/bundler/python/"
+_DEPENDENCIES = ".deps"
+_NO_MODULES = (".dist-info", ".data")
+#: A second backend of twelve megabytes, for interpreters that cannot load the first.
+_NOT_LOADED = "zstandard/_cffi."
+_MODULES, _NATIVE = (".py", ".so"), ".so"
+#: The oldest that an archive can hold.
+_TIME = (1980, 1, 1, 0, 0, 0)
+_MAIN = "__main__.py"
+_START = f"""\
+import sys
+
+sys.path.insert(1, sys.path[0] + "/{ARCHIVE}")
+
+from {_OWN}.bundler.__main__ import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def _below(folder: str) -> Iterator[str]:
+    """The files below a folder, relative to it, sorted."""
+    found = []
+    for where, _, names in os.walk(folder):
+        found += [os.path.relpath(os.path.join(where, name), folder) for name in names]
+    return iter(sorted(found))
+
+
+def packages(pex: str) -> Iterator[str]:
+    """The packages and modules of a loose PEX, without what it starts itself with."""
+    distributions = os.path.join(pex, _DEPENDENCIES)
+    for distribution in sorted(os.listdir(distributions)):
+        for name in sorted(os.listdir(os.path.join(distributions, distribution))):
+            if not name.startswith(".") and not name.endswith(_NO_MODULES):
+                yield os.path.join(distributions, distribution, name)
+    yield os.path.join(pex, _OWN)
+
+
+def gather(pex: str, tree: str) -> None:
+    """`tree`: the packages side by side, and what starts the program."""
+    os.makedirs(tree)
+    for package in packages(pex):
+        target = os.path.join(tree, os.path.basename(package))
+        if os.path.isdir(package):
+            shutil.copytree(package, target)
+        else:
+            shutil.copyfile(package, target)
+    for path in _below(tree):
+        if not path.endswith(_MODULES) or path.startswith(_NOT_LOADED):
+            os.unlink(os.path.join(tree, path))
+    with open(os.path.join(tree, _MAIN), "w") as start:
+        start.write(_START)
+
+
+def compile_all(tree: str) -> bool:
+    """Byte code in the place of sources. Whether all could be compiled.
+
+    It is valid by its name, whatever the time stamps are (PEP 552): sandboxes keep none.
+    """
+    by_name = PycInvalidationMode.UNCHECKED_HASH
+    done = compileall.compile_dir(tree, quiet=1, legacy=True, invalidation_mode=by_name)
+    for path in _below(tree):
+        if path.endswith(".py") and not path.startswith(_HANDED_ON):
+            os.unlink(os.path.join(tree, path))
+    return bool(done)
+
+
+def archive(tree: str) -> None:
+    """All modules of `tree` in ARCHIVE, but those of packages with native code, and the start.
+
+    The same bytes for the same modules. Stored: an import is faster so.
+    """
+    paths = list(_below(tree))
+    native = {path.split("/")[0] for path in paths if path.endswith(_NATIVE)}
+    with zipfile.ZipFile(os.path.join(tree, ARCHIVE), "w") as out:
+        for path in paths:
+            if path.split("/")[0] not in native and path != f"{_MAIN}c":
+                with open(os.path.join(tree, path), "rb") as module:
+                    out.writestr(zipfile.ZipInfo(path, _TIME), module.read())
+                os.unlink(os.path.join(tree, path))
+    for where, _, _ in os.walk(tree, topdown=False):
+        if not os.listdir(where):
+            os.rmdir(where)
+
+
+def main(pex: str, tree: str) -> int:
+    gather(pex, tree)
+    done = compile_all(tree)
+    archive(tree)
+    return 0 if done else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

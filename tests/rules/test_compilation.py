@@ -1,0 +1,127 @@
+"""What becomes of a loose PEX: few files, of byte code that any time stamp is right for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from pants_plugin_minimg.subsystems import compilation
+
+OWN = "pants_plugin_minimg"
+MAIN = f"""\
+import pkgutil
+import sys
+
+import native
+import one
+import single
+
+SOURCE = pkgutil.get_data("{OWN}.bundler.python", "compiler.py").decode()
+
+
+def main(arguments):
+    print(one.__file__, native.__file__, single.NAME, SOURCE, *arguments)
+    return 3
+"""
+PEX = {
+    ".deps/one-1.0-py3-none-any.whl/one/__init__.py": "from one import deep\n",
+    ".deps/one-1.0-py3-none-any.whl/one/deep.py": "",
+    ".deps/one-1.0-py3-none-any.whl/one/py.typed": "",
+    ".deps/one-1.0-py3-none-any.whl/one-1.0.dist-info/METADATA": "",
+    ".deps/one-1.0-py3-none-any.whl/.layout.json": "",
+    ".deps/one-1.0-py3-none-any.whl/single.py": "NAME = 'single'\n",
+    ".deps/two-1.0-cp39-cp39-linux.whl/native/__init__.py": "",
+    ".deps/two-1.0-cp39-cp39-linux.whl/native/code.so": "machine code",
+    ".deps/z-1.0-cp39-cp39-linux.whl/zstandard/__init__.py": "",
+    ".deps/z-1.0-cp39-cp39-linux.whl/zstandard/_cffi.cpython-39.so": "",
+    ".deps/z-1.0-cp39-cp39-linux.whl/zstandard/backend_c.cpython-39.so": "",
+    f"{OWN}/__init__.py": "",
+    f"{OWN}/bundler/__init__.py": "",
+    f"{OWN}/bundler/__main__.py": MAIN,
+    f"{OWN}/bundler/python/__init__.py": "",
+    f"{OWN}/bundler/python/compiler.py": "print('for another interpreter')\n",
+    ".bootstrap/pex/__init__.py": "",
+    "PEX-INFO": "{}",
+    "__main__.py": "raise SystemExit('that of pex')\n",
+}
+
+
+def make(folder: Path) -> Path:
+    for path, content in PEX.items():
+        file = folder / "a.pex" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    program = files(f"{OWN}.subsystems").joinpath("compilation.py").read_text()
+    command = [sys.executable, "-s", "-S", "-c", program, "a.pex", "tree"]
+    subprocess.run(command, cwd=folder, check=True)
+    return folder / "tree"
+
+
+def names(tree: Path) -> set[str]:
+    return {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
+
+
+def test_modules_are_in_one_archive_and_native_packages_beside_it(tmp_path: Path) -> None:
+    tree = make(tmp_path)
+    assert names(tree) == {
+        "__main__.pyc",
+        "modules.zip",
+        "native/__init__.pyc",
+        "native/code.so",
+        "zstandard/__init__.pyc",
+        "zstandard/backend_c.cpython-39.so",
+    }
+    assert {path.name for path in tree.iterdir() if path.is_dir()} == {"native", "zstandard"}
+    with zipfile.ZipFile(tree / "modules.zip") as archive:
+        assert archive.namelist() == [
+            "one/__init__.pyc",
+            "one/deep.pyc",
+            f"{OWN}/__init__.pyc",
+            f"{OWN}/bundler/__init__.pyc",
+            f"{OWN}/bundler/__main__.pyc",
+            f"{OWN}/bundler/python/__init__.py",
+            f"{OWN}/bundler/python/__init__.pyc",
+            f"{OWN}/bundler/python/compiler.py",
+            f"{OWN}/bundler/python/compiler.pyc",
+            "single.pyc",
+        ]
+
+
+def test_what_comes_of_it_runs(tmp_path: Path) -> None:
+    tree = make(tmp_path)
+    command = [sys.executable, "-s", "-S", "-B", tree.name, "an", "argument"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    one, native, *rest = done.stdout.split()
+    assert one.endswith("tree/modules.zip/one/__init__.pyc")
+    assert native.endswith("tree/native/__init__.pyc")
+    assert " ".join(rest) == "single print('for another interpreter') an argument"
+
+
+def test_its_bytes_hold_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = []
+    for name, zone, when in (("a", "UTC", 1_000_000_000), ("b", "Asia/Tokyo", 1_700_000_001)):
+        monkeypatch.setenv("TZ", zone)
+        folder = tmp_path / name
+        folder.mkdir()
+        tree = make(folder)
+        trees.append({path: (tree / path).read_bytes() for path in sorted(names(tree))})
+        for path in (folder / "a.pex").rglob("*.py"):
+            os.utime(path, (when, when))
+    assert trees[0] == trees[1]
+    # PEP 552: valid by its name alone.
+    assert trees[0]["native/__init__.pyc"][4:8] == b"\x01\0\0\0"
+
+
+def test_a_module_that_cannot_be_compiled_is_a_failure(tmp_path: Path) -> None:
+    pex = tmp_path / "a.pex" / OWN
+    pex.mkdir(parents=True)
+    (tmp_path / "a.pex" / ".deps").mkdir()
+    (pex / "wrong.py").write_text("(")
+    assert compilation.main(str(tmp_path / "a.pex"), str(tmp_path / "tree")) == 1
