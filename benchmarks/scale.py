@@ -35,7 +35,6 @@ _RAN = re.compile(r"Running (.*) under semaphore with concurrency id")
 _KINDS = (
     ("plan", re.compile(r"Find what ")),
     ("layer", re.compile(r"Write layer ")),
-    ("SBOM", re.compile(r"Write what is in ")),
     ("image and tar", re.compile(r"Write the image ")),
     ("look at this machine", re.compile(r"Look ")),
 )

@@ -22,7 +22,6 @@ _COMMANDS = {
     **dict.fromkeys(("lock", "sources"), "cli_lock"),
     "scope": "cli_scope",
     **dict.fromkeys(("unpack", "rootfs"), "cli_unpack"),
-    "sbom": "cli_sbom",
     **dict.fromkeys(("referrer", "push"), "cli_push"),
     "verify": "cli_verify",
     "trial": "cli_trial",

@@ -36,6 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     whole.add_argument("--layer", nargs="+", required=True, help="layer.json, the lowest first")
     whole.add_argument("--plan", required=True, help="plan.json")
     whole.add_argument("--report", nargs="*", default=[], help="packed/SHA.json of each program")
+    whole.add_argument("--inventory", help="inventory.json of the plan: write the SBOM, too")
     whole.add_argument("--created", type=int, default=0, help="seconds since 1970")
     whole.add_argument("--out", required=True)
     whole.add_argument("--layers", help="folder of the layers' blobs, for --tar")
@@ -97,14 +98,23 @@ def run_image(options: argparse.Namespace) -> None:
         platform = {str(key): str(value) for key, value in plan["platform"].items()}
         entrypoint = tuple(map(str, plan["entrypoint"]))
     built = image.build(spec, stack, platform, entrypoint, options.created)
-    packed = report.programs(entries, report.load_packed(options.report))
+    reports = report.load_packed(options.report)
+    packed = report.programs(entries, reports)
     info = report.info(spec, built.config, built.manifest, platform, stack, packed)
     over = list(policy.sizes(spec.budget, spec.address, info["manifests"][0], entries, packed))
     if over:
         raise Problems(over)
+    bill = None
+    if options.inventory:
+        from pants_plugin_minimg.bundler.inventory import sbom
+
+        called = spec.names[0].name if spec.names else spec.artifact
+        bill = sbom.of_file(options.inventory, called, report.packed_contents(reports))
     for name, content in built.files().items():
         jsonfile.write(os.path.join(options.out, "layout", name), content)
     jsonfile.write(os.path.join(options.out, "info.json"), jsonfile.readable(info))
+    if bill is not None:
+        jsonfile.write(os.path.join(options.out, "sbom.cdx.json"), bill)
     if options.tar:
         from pants_plugin_minimg.bundler import archive
 

@@ -25,6 +25,7 @@ def load_packed(paths: Iterable[str]) -> list[dict[str, Any]]:
             reports.append(
                 {
                     "content": str(raw["content"]),
+                    "packed_content": str(raw["packed_content"]),
                     "outcome": str(raw["outcome"]),
                     "reason": str(raw["reason"]),
                     "plain": int(raw["plain"]),
@@ -34,6 +35,15 @@ def load_packed(paths: Iterable[str]) -> list[dict[str, Any]]:
                 }
             )
     return reports
+
+
+def packed_contents(reports: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """SHA-256 of the plain bytes -> of the packed ones, for what UPX packed."""
+    return {
+        report["content"]: report["packed_content"]
+        for report in reports
+        if report["outcome"] == "packed"
+    }
 
 
 def programs(entries: list[Entry], packed: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -52,7 +62,7 @@ def programs(entries: list[Entry], packed: list[dict[str, Any]]) -> list[dict[st
             raise MinimgError(
                 "MINIMG-E001", report["content"], "it was packed, and no path of the plan has it"
             )
-        facts = {key: value for key, value in report.items() if key != "content"}
+        facts = {key: value for key, value in report.items() if "content" not in key}
         found += [{"path": text(path), **facts} for path in paths]
     return sorted(found, key=lambda program: str(program["path"]))
 

@@ -38,7 +38,6 @@ from pants_plugin_minimg.util_rules import (
     isolation,
     layers,
     packtrial,
-    sbom,
     sysroots,
 )
 from pants_plugin_minimg.util_rules.metadata import Metadata, metadata
@@ -391,9 +390,7 @@ async def package_minimal_docker_image(
         packed = await compress.pack(bundler, planned, tool, arguments, address)
         trial = await packtrial.trial(bundler, planned, packed, _check(field_set), search_path)
     steps = await layers.steps(bundler, planned, packed, address, options.source_date_epoch)
-    bill = await sbom.step(bundler, planned, packed, str(called[0]), address)
-    outputs = await run_all([*steps, bill])
-    written = await engine.digest_entries_all(outputs)
+    written = await engine.digest_entries_all(await run_all(steps))
     tar = field_set.format.value == fields.FormatField.TAR
     paths = ArtifactPaths.of(field_set.output_path, tar)
     made = await image.assemble(
@@ -401,15 +398,15 @@ async def package_minimal_docker_image(
         image_request(field_set, called, paths.image, told),
         planned,
         packed,
-        [closure.files_below(entries, "out") for entries in written[:-1]],
+        [closure.files_below(entries, "out") for entries in written],
         options.source_date_epoch,
         tar,
     )
     made = await packtrial.added(made, trial)
-    (listed,) = [entry for entry in written[-1] if isinstance(entry, FileEntry)]
+    assert made.sbom is not None
     beside = [
         FileEntry(paths.info, made.info.file_digest),
-        FileEntry(paths.sbom(), listed.file_digest),
+        FileEntry(paths.sbom(), made.sbom.file_digest),
     ]
     if options.plans:
         beside.append(FileEntry(paths.plan(), planned.files["plan.json"].file_digest))
@@ -423,7 +420,6 @@ async def package_minimal_docker_image(
             BuiltMinimalImage.create(
                 paths.image,
                 made,
-                outputs[-1],
                 called,
                 (
                     *packtrial.lines(trial),

@@ -14,7 +14,7 @@ from pants.core.goals.publish import (
     PublishRequest,
 )
 from pants.core.util_rules.system_binaries import BinaryPathRequest
-from pants.engine.fs import CreateDigest, Digest
+from pants.engine.fs import CreateDigest, Digest, FileEntry
 from pants.engine.process import InteractiveProcess
 from pants.engine.rules import collect_rules, rule
 from pants.util.logging import LogLevel
@@ -24,8 +24,9 @@ from pants_plugin_minimg import target_types as fields
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
-from pants_plugin_minimg.util_rules import host, sbom
+from pants_plugin_minimg.util_rules import host
 from pants_plugin_minimg.util_rules.closure import files_below
+from pants_plugin_minimg.util_rules.image import SBOM
 from pants_plugin_minimg.util_rules.names import ImageName
 from pants_plugin_minimg.util_rules.products import BuiltMinimalImage
 from pants_plugin_minimg.util_rules.unprinted import Unprinted
@@ -141,18 +142,23 @@ async def _referrers(
 ) -> Mapping[str, Digest]:
     """By the folder that it is in: an OCI layout, by which an image's SBOM is attached to it."""
     entries = await engine.digest_entries_all([image.layout for image in images if image.layout])
-    indices = await engine.create_digests(
-        [CreateDigest([files_below(one, "layout")["index.json"]]) for one in entries]
+    inputs = await engine.create_digests(
+        [
+            CreateDigest(
+                [files_below(one, "layout")["index.json"], FileEntry(SBOM, image.sbom.file_digest)]
+            )
+            for image, one in zip(images, entries)
+            if image.sbom is not None
+        ]
     )
     steps = {}
-    for number, (image, index) in enumerate(zip(images, indices)):
-        assert image.sbom is not None
+    for number, digest in enumerate(inputs):
         folder = f"referrer/{number}"
         steps[folder] = process(
             bundler,
-            ("referrer", "--index=layout/index.json", f"--sbom={sbom.OUTPUT}", f"--out={folder}"),
+            ("referrer", "--index=layout/index.json", f"--sbom={SBOM}", f"--out={folder}"),
             description=f"Prepare the SBOM of {address} for registries",
-            inputs=await engine.merge_all((index, image.sbom)),
+            inputs=digest,
             output_directories=(folder,),
         )
     return dict(zip(steps, await run_all(list(steps.values()))))

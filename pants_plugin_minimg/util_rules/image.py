@@ -15,13 +15,16 @@ from pants_plugin_minimg.util_rules.closure import Planned, document, files_belo
 from pants_plugin_minimg.util_rules.compress import Packed
 from pants_plugin_minimg.util_rules.progress import size
 
+#: The bill of materials, CycloneDX.
+SBOM = "sbom.cdx.json"
+
 
 @dataclass(frozen=True)
 class Image:
     """An OCI layout, the tar made of it if it was wanted, and what is known about it.
 
     `layout` holds `oci-layout`, `index.json`, `manifest.json` and `blobs/` below `layout/`, and
-    `files` the same by their paths in the layout.
+    `files` the same by their paths in the layout. An index has no `sbom`.
     """
 
     layout: Digest
@@ -29,6 +32,7 @@ class Image:
     tar: FileEntry | None
     info: FileEntry
     details: Mapping[str, Any]
+    sbom: FileEntry | None = None
 
 
 async def assemble(
@@ -40,7 +44,7 @@ async def assemble(
     epoch: int,
     tar: bool,
 ) -> Image:
-    """Config, manifest, index and `tar` in one process; the layout takes the blobs as digests.
+    """Config, manifest, index, SBOM and `tar` in one process; the layout takes blobs as digests.
 
     `epoch` is when the image says that it was created, in seconds since 1970.
     """
@@ -57,7 +61,10 @@ async def assemble(
             CreateDigest([document("image.json", request)]),
             CreateDigest(
                 [
-                    FileEntry("plan.json", planned.files["plan.json"].file_digest),
+                    *(
+                        FileEntry(name, planned.files[name].file_digest)
+                        for name in ("plan.json", "inventory.json")
+                    ),
                     *_moved(reports, packed.reports.values()),
                     *_moved(descriptors, [files["layer.json"] for files in layers]),
                     *(_below("layout", blobs) if tar else ()),
@@ -75,6 +82,7 @@ async def assemble(
                     "--request=image.json",
                     *(_option("--layer", descriptors)),
                     "--plan=plan.json",
+                    "--inventory=inventory.json",
                     *(_option("--report", reports)),
                     f"--created={epoch}",
                     *(("--layers=layout", "--tar=out/image.tar") if tar else ()),
@@ -100,7 +108,9 @@ async def finished(files: Mapping[str, FileEntry], blobs: Mapping[str, FileEntry
     whole = {**{path: entry for path, entry in files_of_layout(files)}, **blobs}
     digests = await engine.create_digests([CreateDigest(_below("layout", whole))])
     (details,) = await read_json([files["info.json"]])
-    return Image(digests[0], whole, files.get("image.tar"), files["info.json"], details)
+    return Image(
+        digests[0], whole, files.get("image.tar"), files["info.json"], details, files.get(SBOM)
+    )
 
 
 def files_of_layout(files: Mapping[str, FileEntry]) -> Iterator[tuple[str, FileEntry]]:

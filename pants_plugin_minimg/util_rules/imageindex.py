@@ -42,19 +42,18 @@ class Wanted:
         }
 
 
-async def _of_each(
+def _of_each(
     paths: ArtifactPaths,
     made: image.Image,
     parts: Sequence[BuiltMinimalImage],
     options: MinimgSubsystem,
 ) -> list[FileEntry]:
     """What lies beside the index of each of its images."""
-    boms = await engine.digest_entries_all([part.sbom for part in parts if part.sbom])
     labels = {item["digest"]: label(item["platform"]) for item in made.details["manifests"]}
     found = []
-    for part, entries in zip(parts, boms):
-        (listed,) = [entry for entry in entries if isinstance(entry, FileEntry)]
-        found.append(FileEntry(paths.sbom(labels[part.manifest]), listed.file_digest))
+    for part in parts:
+        if part.sbom is not None:
+            found.append(FileEntry(paths.sbom(labels[part.manifest]), part.sbom.file_digest))
         if options.plans and part.plan is not None:
             found.append(FileEntry(paths.plan(labels[part.manifest]), part.plan.file_digest))
     return found
@@ -157,7 +156,7 @@ async def build(
     made = await image.finished(files_below(entries[0], "out"), blobs)
     beside = [
         FileEntry(paths.info, made.info.file_digest),
-        *await _of_each(paths, made, parts, options),
+        *_of_each(paths, made, parts, options),
     ]
     plans = [part.plan for part in parts if part.plan]
     if options.html:

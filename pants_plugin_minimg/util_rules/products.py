@@ -17,15 +17,15 @@ class BuiltMinimalImage(BuiltPackageArtifact):
     """The tar or folder of an image, or of an index of images, and what it is pushed from.
 
     `layout` holds its OCI layout below `layout/`, which a tar was made of, `info` is its info JSON,
-    `plan` plan.json and `sbom` the bill of materials as `sbom.OUTPUT`; an index has none, but that
-    of each of its `parts`. `manifest` is the digest of its manifest or index, `sha256:…`;
+    `plan` plan.json and `sbom` the bill of materials; an index has none, but that of each of its
+    `parts`. `manifest` is the digest of its manifest or index, `sha256:…`;
     `architecture` is by OCI's name.
     """
 
     layout: Digest | None = None
     info: FileEntry | None = None
     plan: FileEntry | None = None
-    sbom: Digest | None = None
+    sbom: FileEntry | None = None
     manifest: str = ""
     architecture: str = ""
     is_tar: bool = True
@@ -38,7 +38,6 @@ class BuiltMinimalImage(BuiltPackageArtifact):
         cls,
         relpath: str,
         made: Image,
-        bill: Digest,
         called: tuple[ImageName, ...],
         remarks: Sequence[str],
         plan: FileEntry,
@@ -50,7 +49,7 @@ class BuiltMinimalImage(BuiltPackageArtifact):
             layout=made.layout,
             info=made.info,
             plan=plan,
-            sbom=bill,
+            sbom=made.sbom,
             manifest=manifest["digest"],
             architecture=manifest["platform"]["architecture"],
             is_tar=made.tar is not None,

@@ -129,8 +129,6 @@ def _image(sandbox: Sandbox) -> None:
         shutil.copytree(
             sandbox.folder / f"layer-{name}", sandbox.folder / "layer", dirs_exist_ok=True
         )
-    bill = ("sbom", "--plan=out/plan.json", "--blobs=out/blobs", "--out=bom.json")
-    assert not sandbox.bundler(*bill)
     config: dict[str, Any] = {"entrypoint": [], "cmd": [], "env": {}, "user": "1:1", "labels": {}}
     config.update(ports=[], volumes=[], workdir=None, stop_signal=None)
     named = {"repository": "a", "tag": "latest", "name": "a:latest", "template": "latest"}
@@ -138,9 +136,11 @@ def _image(sandbox: Sandbox) -> None:
     sandbox.write("image.json", image)
     assert not sandbox.bundler(
         "image", "--request=image.json", "--plan=out/plan.json", "--out=image",
+        "--inventory=out/inventory.json",
         "--layer", *(f"layer-{name}/layer.json" for name in layers),
         "--layers=layer", "--tar=whole.tar",
     )  # fmt: skip
+    assert sandbox.read("image/sbom.cdx.json")["metadata"]["component"]["name"] == "a:latest"
     blobs = Path("blobs/sha256")
     shutil.copytree(
         sandbox.folder / "layer" / blobs,

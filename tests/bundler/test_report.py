@@ -29,6 +29,7 @@ def _layer(letter: str, size: int, files: int, disk: int) -> Layer:
 def _packed(tmp: Path, content: str, outcome: str, reason: str, plain: int, packed: int) -> str:
     path = tmp / f"{content}.json"
     raw = {"version": 1, "content": content, "outcome": outcome, "reason": reason}
+    raw["packed_content"] = _sha("e")
     wire = {"plain_wire": plain // 2, "packed_wire": packed - 1}
     path.write_text(json.dumps({**raw, "plain": plain, "packed": packed, **wire}))
     return str(path)
@@ -148,6 +149,14 @@ def test_a_report_about_nothing_in_the_plan(tmp_path: Path) -> None:
     with pytest.raises(MinimgError) as error:
         report.programs([], packed)
     assert (error.value.code, error.value.subject) == ("MINIMG-E001", _sha("9"))
+
+
+def test_of_what_is_packed_in_the_image_the_packed_hash_is_known(tmp_path: Path) -> None:
+    reports = [
+        _packed(tmp_path, _sha("1"), "packed", "", 10, 5),
+        _packed(tmp_path, _sha("2"), "refused", "x", 10, 10),
+    ]
+    assert report.packed_contents(report.load_packed(reports)) == {_sha("1"): _sha("e")}
 
 
 @pytest.mark.parametrize("content", ["", '{"version":1}', '{"version":1,"content":"x"}'])

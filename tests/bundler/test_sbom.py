@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -14,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import cli_sbom
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.inventory import components, sbom
 from pants_plugin_minimg.bundler.inventory.components import Components, DebianPackage, File
@@ -89,13 +87,13 @@ class Image:
             "packages": self.packages,
         }
 
-    def write(self) -> Path:
-        path = self.folder / "plan.json"
-        path.write_text(json.dumps(self.plan()))
-        return path
+    def parts(self) -> Components:
+        return components.collect(self.plan(), str(self.folder / "blobs"))
 
-    def parts(self, packed: dict[str, str] | None = None) -> Components:
-        return components.collect(self.plan(), str(self.folder / "blobs"), packed or {})
+    def write(self) -> Path:
+        path = self.folder / "inventory.json"
+        path.write_text(json.dumps(self.parts().to_json()))
+        return path
 
 
 @pytest.fixture
@@ -125,8 +123,8 @@ def image(tmp_path: Path) -> Image:
     return out
 
 
-def _document(parts: Components, name: str = "tool") -> Any:
-    document = json.loads(sbom.render(parts, name))
+def _document(parts: Components, name: str = "tool", packed: dict[str, str] | None = None) -> Any:
+    document = json.loads(sbom.render(parts, name, packed or {}))
     assert cyclonedx_schema.problems(document) == []
     references = [component["bom-ref"] for component in _all(document)]
     assert len(set(references)) == len(references)
@@ -161,7 +159,7 @@ def test_the_document_is_of_the_form_that_its_schema_wants(image: Image) -> None
 
 
 def test_the_schema_would_tell_a_wrong_document(image: Image) -> None:
-    document = json.loads(sbom.render(image.parts(), "tool"))
+    document = json.loads(sbom.render(image.parts(), "tool", {}))
     document["components"][0]["type"] = "thing"
     assert cyclonedx_schema.problems(document)
 
@@ -215,7 +213,7 @@ def test_files_are_below_their_package_with_their_plain_hash(image: Image) -> No
 def test_the_packed_hash_stands_beside_the_plain_one(image: Image) -> None:
     sha = next(entry.content for entry in image.entries if entry.path == b"/app/go")
     assert sha is not None
-    found = _by_name(_document(image.parts({sha: "f" * 64})))
+    found = _by_name(_document(image.parts(), packed={sha: "f" * 64}))
     assert found["/app/go"]["hashes"] == [{"alg": "SHA-256", "content": sha}]
     assert _properties(found["/app/go"]) == {"minimg:packed:sha256": "f" * 64}
     assert _properties(found["/app/rust"]) == {}
@@ -286,32 +284,35 @@ def test_an_image_without_any_file_has_a_document_too() -> None:
 
 
 def test_the_bytes_depend_on_nothing_but_the_plan(image: Image, tmp_path: Path) -> None:
-    plan = image.write()
+    inventory = image.write()
     made = set()
     for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo")):
-        out = tmp_path / f"{seed}.json"
-        subprocess.run(
-            [sys.executable, "-c", _RUN, "sbom", "--plan", str(plan), "--out", str(out)]
-            + ["--blobs", str(tmp_path / "blobs"), "--name", "tool"],
+        done = subprocess.run(
+            [sys.executable, "-c", _RUN, str(inventory)],
             env={**os.environ, "PYTHONHASHSEED": seed, "TZ": zone},
             check=True,
+            stdout=subprocess.PIPE,
         )
-        made.add(out.read_bytes())
+        made.add(done.stdout)
     image.entries.reverse()
     image.packages.reverse()
-    made.add(sbom.render(image.parts(), "tool"))
+    made.add(sbom.render(image.parts(), "tool", {}))
     assert len(made) == 1
     assert b"timestamp" not in next(iter(made))
 
 
 _RUN = """
-import argparse, sys
-from pants_plugin_minimg.bundler import cli_sbom
-parser = argparse.ArgumentParser()
-cli_sbom.add_parser(parser.add_subparsers())
-options = parser.parse_args(sys.argv[1:])
-options.run(options)
+import sys
+from pants_plugin_minimg.bundler.inventory import sbom
+sys.stdout.buffer.write(sbom.of_file(sys.argv[1], "tool", {}))
 """
+
+
+def test_what_is_written_of_the_parts_is_read_again(image: Image) -> None:
+    raw = json.loads(json.dumps(image.parts().to_json()))
+    assert Components.from_json(raw) == image.parts()
+    bare = Components(None, [], [], [])
+    assert Components.from_json(json.loads(json.dumps(bare.to_json()))) == bare
 
 
 def test_the_serial_number_changes_with_the_content(image: Image) -> None:
@@ -321,66 +322,35 @@ def test_the_serial_number_changes_with_the_content(image: Image) -> None:
     assert _document(image.parts())["serialNumber"] != one
 
 
-def _run(image: Image, plan: Path, packed: str = "") -> Path:
-    out = image.folder / "out" / "tool.cdx.json"
-    cli_sbom.run_sbom(
-        argparse.Namespace(
-            plan=str(plan),
-            blobs=str(image.folder / "blobs"),
-            packed=packed,
-            name="tool",
-            out=str(out),
-        )
-    )
-    return out
-
-
-def test_the_command_takes_the_packed_hashes_from_the_reports(image: Image) -> None:
-    shas = [entry.content for entry in image.entries if entry.path in (b"/app/go", b"/app/rust")]
-    folder = image.folder / "packed"
-    folder.mkdir()
-    for sha, outcome in zip(shas, ("packed", "refused")):
-        report = {"version": 1, "content": sha, "outcome": outcome, "packed_content": "e" * 64}
-        (folder / f"{sha}.json").write_text(json.dumps(report))
-        (folder / str(sha)).write_bytes(b"program")
-    found = _by_name(json.loads(_run(image, image.write(), str(folder)).read_bytes()))
-    assert _properties(found["/app/go"]) == {"minimg:packed:sha256": "e" * 64}
-    assert _properties(found["/app/rust"]) == {}
-
-
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda plan: plan.pop("entries"),
-        lambda plan: plan.update(version=9),
-        lambda plan: plan.update(packages=[{"name": "git"}]),
-        lambda plan: plan.update(packages=plan["packages"] * 2),
-        lambda plan: plan["packages"][0].update(files=["\\y"]),
-        lambda plan: plan["packages"][0].update(control=7),
-        lambda plan: plan["entries"].append(
-            {"path": "/x", "kind": "hardlink", "mode": 0, "uid": 0, "gid": 0, "target": "/none"}
-        ),
+        lambda parts: parts.pop("packages"),
+        lambda parts: parts.update(version=9),
+        lambda parts: parts.update(packages=[{"name": "git"}]),
+        lambda parts: parts.update(packages=7),
+        lambda parts: parts["packages"][0].update(other=""),
+        lambda parts: parts["packages"][0].update(name=7),
+        lambda parts: parts["files"].append({"path": "/x"}),
+        lambda parts: parts["modules"].append({"kind": "cargo"}),
+        lambda parts: parts.update(system={"ident": "x"}),
     ],
 )
-def test_a_plan_of_another_form_is_one_error_and_nothing_is_written(
-    image: Image, spoil: Any
-) -> None:
-    raw = image.plan()
+def test_an_inventory_of_another_form_is_one_error(image: Image, spoil: Any) -> None:
+    path = image.write()
+    raw = json.loads(path.read_text())
     spoil(raw)
-    path = image.folder / "plan.json"
     path.write_text(json.dumps(raw))
     with pytest.raises(MinimgError) as caught:
-        _run(image, path)
+        sbom.of_file(str(path), "tool", {})
     assert caught.value.code == "MINIMG-E001"
-    assert not (image.folder / "out").exists()
 
 
 def test_a_content_that_is_not_there_is_an_error(image: Image) -> None:
-    plan = image.write()
     sha = next(entry.content for entry in image.entries if entry.path == b"/app/go")
     (image.folder / "blobs" / str(sha)).unlink()
     with pytest.raises(MinimgError, match="E001"):
-        _run(image, plan)
+        image.parts()
 
 
 def test_words_of_any_kind_make_a_document_of_the_form() -> None:
@@ -399,7 +369,7 @@ def test_words_of_any_kind_make_a_document_of_the_form() -> None:
             DebianPackage(
                 *(f"p{number}{word()}", word(), "amd64", word(), word()),
                 *(word(), word(), word(), "http://" + word()),
-                *(word(), (word() or "x",), (File(f"/{number}{word()}", "a" * 64, None),), ()),
+                *(word(), (word() or "x",), (File(f"/{number}{word()}", "a" * 64),), ()),
             )
             for number in range(3)
         ]
@@ -407,6 +377,6 @@ def test_words_of_any_kind_make_a_document_of_the_form() -> None:
             OsRelease("debian", word(), word()),
             packages,
             [Module(kind, name or "m", version) for kind, name, version in sorted(modules)],
-            [File(f"/x{word()}", "b" * 64, "c" * 64)],
+            [File(f"/x{word()}", "b" * 64)],
         )
-        _document(parts, word())
+        _document(parts, word(), {"b" * 64: "c" * 64})

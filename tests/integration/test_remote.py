@@ -179,7 +179,7 @@ def test_every_step_runs_on_a_worker(server: Server, tmp_path: Path) -> None:
     assert _done(run) == set()
     commands = [line for worker in workers for line in worker.commands()]
     steps = {line.split(".minimg/bundler ")[1].split()[0] for line in commands if ".minimg" in line}
-    assert steps == {"scope", "unpack", "plan", "layer", "sbom", "image"}
+    assert steps == {"scope", "unpack", "plan", "layer", "image"}
     assert all(worker.commands() for worker in workers)
 
     here = _repository(tmp_path, server, "local")

@@ -59,7 +59,7 @@ def run(
     address = Address("a", target_name="image")
     target = MinimalDockerImageTarget({"binary": ":b", **values}, address)
     layout = fake.store([fake.entry("layout/index.json", b"index"), fake.entry("layout/b", b"b")])
-    bill = fake.store([fake.entry("sbom.cdx.json", b"bill")])
+    bill = fake.entry("out/sbom.cdx.json", b"bill")
     part = BuiltMinimalImage(relpath="p.tar", layout=layout, sbom=bill, manifest="sha256:part")
     image = BuiltMinimalImage(
         relpath="x.tar",

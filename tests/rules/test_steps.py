@@ -27,6 +27,8 @@ def planned(fake: FakeEngine, number: int, plan: bytes, **more: Any) -> Planned:
         "blobs/bb": b"a program",
         "blobs/cc": b"of another layer",
         "plan.json": plan,
+        "inventory.json": b"inventory",
+        "consulted.json": b"the state of this machine",
     }
     layer = {"projection": f"layers/{number}.json", "blobs": ["aa"], "packed": ["bb"], "size": 9}
     return Planned(
@@ -159,6 +161,7 @@ def write_image(argv: tuple[str, ...], inputs: Tree) -> Tree:
         "layers/1.json",
         "layers/2.json",
         "--plan=plan.json",
+        "--inventory=inventory.json",
         "--report",
         "packed/bb.json",
         "--created=7",
@@ -169,6 +172,7 @@ def write_image(argv: tuple[str, ...], inputs: Tree) -> Tree:
     assert json.loads(inputs["image.json"]) == {"artifact": "a/image.tar"}
     assert {path: content for path, content in inputs.items() if path != "image.json"} == {
         "plan.json": b"plan",
+        "inventory.json": b"inventory",
         "layers/1.json": b"lower",
         "layers/2.json": b"upper",
         "packed/bb.json": b"report",
@@ -178,6 +182,7 @@ def write_image(argv: tuple[str, ...], inputs: Tree) -> Tree:
     return {
         "out/image.tar": b"tar",
         "out/info.json": b'{"log_lines": ["done"]}',
+        "out/sbom.cdx.json": b"bill",
         "out/layout/oci-layout": b"o",
         "out/layout/index.json": b"i",
         "out/layout/blobs/sha256/m": b"m",
@@ -217,6 +222,7 @@ def test_the_image_is_made_of_descriptors_and_its_blobs_are_merged(
         "layout/blobs/sha256/upper": b"bytes",
     }
     assert made.tar is not None and fake.content(made.tar) == b"tar"
+    assert made.sbom is not None and fake.content(made.sbom) == b"bill"
     (process,) = fake.processes
     assert process.description == "Write the image a/image.tar (2 layers, 10 B)"
 

@@ -1,15 +1,17 @@
 """What an image consists of, in the words of those who made it: packages, modules, files.
 
-Pure data from a plan and the bytes of its files; how it is written down is a renderer's business.
+Pure data from a plan and the bytes of its files, found out with the plan (inventory.json), so that
+whoever renders it needs no bytes.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
+from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.debian import depends, licences
 from pants_plugin_minimg.bundler.debian.package import fields
 from pants_plugin_minimg.bundler.errors import MinimgError
@@ -26,11 +28,14 @@ _MAX_TEXT = 1 << 21
 
 @dataclass(frozen=True)
 class File:
-    """`path` as text; `sha256` of the plain bytes, `packed` of those that UPX made of them."""
+    """`path` as text; `sha256` of the bytes before any packing."""
 
     path: str
     sha256: str
-    packed: str | None
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> File:
+        return cls(str(raw["path"]), str(raw["sha256"]))
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,15 @@ class DebianPackage:
     def key(self) -> str:
         return f"{self.name}:{self.architecture}"
 
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> DebianPackage:
+        lists = {
+            "licences": tuple(map(str, raw["licences"])),
+            "depends": tuple(map(str, raw["depends"])),
+            "files": tuple(map(File.from_json, raw["files"])),
+        }
+        return cls(**{**raw, **lists})
+
 
 @dataclass
 class Components:
@@ -67,25 +81,36 @@ class Components:
     modules: list[modules.Module]
     files: list[File]
 
+    def to_json(self) -> dict[str, Any]:
+        return {"version": jsonfile.VERSION, **asdict(self)}
 
-def collect(plan: Mapping[str, Any], blobs: str, packed: Mapping[str, str]) -> Components:
-    """`packed` maps the SHA-256 of plain bytes to that of the packed ones.
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Components:
+        """Raises LookupError, TypeError or ValueError for what `to_json` did not make."""
+        system = raw["system"]
+        return cls(
+            system=None if system is None else OsRelease(**system),
+            packages=[*map(DebianPackage.from_json, raw["packages"])],
+            modules=[*map(modules.Module.from_json, raw["modules"])],
+            files=[*map(File.from_json, raw["files"])],
+        )
 
-    Raises MinimgError MINIMG-E001 for a content that `blobs` does not hold, and LookupError,
-    TypeError or ValueError for a plan that is none.
+
+def collect(plan: Mapping[str, Any], blobs: str) -> Components:
+    """Of plan.json and the folder of its contents.
+
+    Raises MinimgError MINIMG-E001 for a content that `blobs` does not hold.
     """
     image = _Image([Entry.from_json(entry) for entry in plan["entries"]], blobs)
     system = _system(image)
-    files = {path: File(text(path), sha, packed.get(sha)) for path, sha in image.contents.items()}
-    raws = sorted(plan.get("packages", ()), key=lambda raw: (raw["name"], raw["architecture"]))
+    files = {path: File(text(path), sha) for path, sha in image.contents.items()}
+    raws = sorted(plan["packages"], key=lambda raw: (raw["name"], raw["architecture"]))
     related = depends.within([fields(raw["control"]) for raw in raws])
     packages = []
     for raw, needed in zip(raws, related):
         paths = sorted(path for path in map(path_bytes, raw["files"]) if path in files)
         mine = tuple(files.pop(path) for path in paths)
         packages.append(_package(raw, mine, needed, image, system))
-    if len({package.key for package in packages}) < len(packages):
-        raise ValueError("a package is there twice")
     return Components(
         system=system,
         packages=packages,

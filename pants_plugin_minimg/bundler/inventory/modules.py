@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pants_plugin_minimg.bundler.elf import ElfError, Reader
 from pants_plugin_minimg.bundler.inventory import cargoaudit, distinfo, gobuildinfo
@@ -33,6 +33,10 @@ class Module:
     registered: bool = True
     licence: str | None = None
     found_in: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Module:
+        return cls(**{**raw, "found_in": tuple(map(str, raw["found_in"]))})
 
 
 def found(contents: Mapping[bytes, str], open_blob: Callable[[str], BinaryIO]) -> list[Module]:

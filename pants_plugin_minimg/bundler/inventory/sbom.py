@@ -1,7 +1,7 @@
 """The bill of materials of an image as CycloneDX 1.6 JSON.
 
-It depends on the plan alone: no time, no random number, everything sorted. Hashes are those of the
-plain files, whatever is packed in the image; the packed hash stands beside them.
+It depends on the inventory alone: no time, no random number, everything sorted. Hashes are those of
+the plain files, whatever is packed in the image; the packed hash stands beside them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -30,6 +30,7 @@ from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.inventory.components import Components, DebianPackage, File
 from pants_plugin_minimg.bundler.inventory.modules import Module
 from pants_plugin_minimg.bundler.inventory.osrelease import OsRelease
@@ -42,8 +43,16 @@ _TOOL = "pants-plugin-minimg"
 _IMAGE = "image"  # the reference of what the document is about
 
 
-def render(parts: Components, name: str) -> bytes:
-    """The document for an image called `name`. Raises ValueError for parts that have no form."""
+def of_file(inventory: str, name: str, packed: Mapping[str, str]) -> bytes:
+    """`render` of inventory.json. Raises MinimgError MINIMG-E001 for what is none."""
+    found = jsonfile.load(inventory)
+    with jsonfile.reading(inventory):
+        return render(Components.from_json(found), name, packed)
+
+
+def render(parts: Components, name: str, packed: Mapping[str, str]) -> bytes:
+    """The document for an image called `name`. `packed` maps the SHA-256 of plain bytes to that of
+    what UPX made of them. Raises ValueError for parts that have no form."""
     bom = Bom(
         serial_number=_SPACE,
         metadata=BomMetaData(
@@ -61,13 +70,13 @@ def render(parts: Components, name: str) -> bytes:
     )
     document: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
     del document["metadata"]["timestamp"], document["serialNumber"]
-    _add_files(document, parts)
+    _add_files(document, parts, packed)
     digest = uuid.uuid5(_SPACE, json.dumps(document, sort_keys=True))
     document["serialNumber"] = digest.urn
     return (json.dumps(document, sort_keys=True, indent=1) + "\n").encode("ascii")
 
 
-def _add_files(document: dict[str, Any], parts: Components) -> None:
+def _add_files(document: dict[str, Any], parts: Components, packed: Mapping[str, str]) -> None:
     """Below their packages or the image, each with the modules that it tells of.
 
     Not by the library, which compares all components of a list again and again: an image of
@@ -78,7 +87,7 @@ def _add_files(document: dict[str, Any], parts: Components) -> None:
     for component in [document["metadata"]["component"], *document.setdefault("components", [])]:
         mine = files.get(component["bom-ref"])
         if mine:
-            component["components"] = list(map(_file, mine))
+            component["components"] = [_file(file, packed.get(file.sha256)) for file in mine]
     needs: dict[str, list[str]] = {}
     for module in parts.modules:
         for path in module.found_in:
@@ -162,15 +171,15 @@ def _url(
     return PackageURL(kind, space or None, name, version or None, qualifiers)
 
 
-def _file(file: File) -> dict[str, Any]:
+def _file(file: File, packed: str | None) -> dict[str, Any]:
     out: dict[str, Any] = {
         "bom-ref": _file_reference(file.path),
         "type": "file",
         "name": file.path,
         "hashes": [{"alg": "SHA-256", "content": file.sha256}],
     }
-    if file.packed is not None:
-        out["properties"] = [{"name": "minimg:packed:sha256", "value": file.packed}]
+    if packed is not None:
+        out["properties"] = [{"name": "minimg:packed:sha256", "value": packed}]
     return out
 
 
