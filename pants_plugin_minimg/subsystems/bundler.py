@@ -49,8 +49,11 @@ class Bundler:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What its arguments follow. Neither the user's modules nor the interpreter's are seen."""
-        return (self.python, "-s", "-S", "-B", f"{_FOLDER}/{_TREE}")
+        """What its arguments follow. Neither the user's modules nor the interpreter's are seen.
+
+        The file and not its folder, for which Python first imports what finds modules in folders.
+        """
+        return (self.python, "-s", "-S", "-B", f"{_FOLDER}/{_TREE}/__main__.pyc")
 
 
 class BundlerError(Exception):

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.inventory import components, sbom
-from pants_plugin_minimg.bundler.inventory.components import Components, DebianPackage, File
-from pants_plugin_minimg.bundler.inventory.modules import Module
+from pants_plugin_minimg.bundler.inventory import sbom, stocktaking
+from pants_plugin_minimg.bundler.inventory.components import Components, DebianPackage, File, Module
 from pants_plugin_minimg.bundler.inventory.osrelease import OsRelease
 from pants_plugin_minimg.bundler.plan import Entry
 
@@ -88,7 +87,7 @@ class Image:
         }
 
     def parts(self) -> Components:
-        return components.collect(self.plan(), str(self.folder / "blobs"))
+        return stocktaking.collect(self.plan(), str(self.folder / "blobs"))
 
     def write(self) -> Path:
         path = self.folder / "inventory.json"

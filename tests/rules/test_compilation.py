@@ -95,7 +95,7 @@ def test_modules_are_in_one_archive_and_native_packages_beside_it(tmp_path: Path
 
 def test_what_comes_of_it_runs(tmp_path: Path) -> None:
     tree = make(tmp_path)
-    command = [sys.executable, "-s", "-S", "-B", tree.name, "an", "argument"]
+    command = [sys.executable, "-s", "-S", "-B", f"{tree.name}/__main__.pyc", "an", "argument"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
     one, native, *rest = done.stdout.split()

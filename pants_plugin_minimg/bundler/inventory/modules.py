@@ -7,36 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from dataclasses import replace
+from typing import BinaryIO
 
 from pants_plugin_minimg.bundler.elf import ElfError, Reader
 from pants_plugin_minimg.bundler.inventory import cargoaudit, distinfo, gobuildinfo
+from pants_plugin_minimg.bundler.inventory.components import Module
 from pants_plugin_minimg.bundler.text import text
 
 _DEVELOPMENT = "(devel)"  # Go's version of a module that was built where it is developed
 _MAX_VERSION = 1024  # characters, as CycloneDX has it
 _RELEASE = re.compile(r"go(\d\S*)")
-
-
-@dataclass(frozen=True)
-class Module:
-    """`kind` is "golang", "cargo" or "pypi"; `version` is empty where nothing told one.
-
-    `registered` says whether the name is the one that the language's public registry knows.
-    `found_in` are the paths of the files that tell of it, sorted.
-    """
-
-    kind: str
-    name: str
-    version: str
-    registered: bool = True
-    licence: str | None = None
-    found_in: tuple[str, ...] = ()
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Module:
-        return cls(**{**raw, "found_in": tuple(map(str, raw["found_in"]))})
 
 
 def found(contents: Mapping[bytes, str], open_blob: Callable[[str], BinaryIO]) -> list[Module]:

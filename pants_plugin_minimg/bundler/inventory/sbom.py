@@ -31,8 +31,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from pants_plugin_minimg.bundler import jsonfile
-from pants_plugin_minimg.bundler.inventory.components import Components, DebianPackage, File
-from pants_plugin_minimg.bundler.inventory.modules import Module
+from pants_plugin_minimg.bundler.inventory.components import Components, DebianPackage, File, Module
 from pants_plugin_minimg.bundler.inventory.osrelease import OsRelease
 
 #: Serial numbers are made of the content, in a name space of our own.
