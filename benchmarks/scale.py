@@ -26,7 +26,7 @@ from benchmarks.pages import REPOSITORY
 from benchmarks.record import Aim, Chart, Line, Record
 from benchmarks.report import aims_table, picture, table_line
 from benchmarks.scale_repository import Images
-from benchmarks.sysroot_tool import BUNDLER, Tool
+from benchmarks.sysroot_tool import Tool
 
 PAGE = pages.SCALE
 #: The floor of a run in which nothing changed.
@@ -54,11 +54,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 class Measured:
     """Seconds, counts of processes by kind, and bytes.
 
-    Bytes are `memory` of the daemon, by how much the store grew for tars and for layouts, and
-    `distinct`: of all files that are different among the programs and the layouts.
+    `cold_archives` are as many archives, of a process each, made for the first time. Bytes are
+    `memory` of the daemon, by how much the store grew for tars and for layouts, and `distinct`: of
+    all files that are different among the programs and the layouts.
     """
 
     cold: float = 0.0
+    cold_archives: float = 0.0
     floor: float = 0.0
     processes: Counter[str] = field(default_factory=Counter)
     no_op: dict[bool, Times] = field(default_factory=lambda: {True: Times(), False: Times()})
@@ -69,6 +71,14 @@ class Measured:
     store: int = 0
     layout_store: int = 0
     distinct: int = 0
+
+    def each(self, count: int, first: Measured) -> str:
+        """Milliseconds that an image takes beyond the only one of `first`."""
+        return f"{(self.cold - first.cold) / (count - 1) * 1000:.0f}" if count > 1 else ""
+
+    def of_pants(self, count: int) -> float:
+        """Milliseconds that Pants takes for a process which makes an archive."""
+        return (self.cold_archives - (self.archive[False].median or 0.0)) / count * 1000
 
     def ratio(self, pantsd: bool) -> float:
         found = measure.paired(self.no_op[pantsd], self.archive[pantsd], lambda a, b: a / b)
@@ -113,10 +123,9 @@ class Job:
     def _empty(self) -> float:
         """Seconds of a process of the sandbox tool that does next to nothing."""
         times = Times()
-        for _ in range(10):
-            # As subsystems/bundler.py starts it.
-            arguments = ("-s", "-S", "-B", "-m", BUNDLER, "layer", "--help")
-            times.add(measure.run([self.tool.python, *arguments], REPOSITORY))
+        command = [*self.tool.built(), "layer", "--help"]
+        for _ in range(20):
+            times.add(measure.run(command, REPOSITORY))
         return times.median or 0.0
 
     def _package(
@@ -133,7 +142,7 @@ class Job:
         out = Measured()
         caches = self.first.primed.copied(self.scratch / "store-scale")
         archives = self.first.primed.copied(self.scratch / "store-archives")
-        start, _ = self._package(images.archives(), archives, False)
+        out.cold_archives, _ = self._package(images.archives(), archives, False)
         shutil.rmtree(archives.store)
         before = _size(caches.store)
         seconds, log = self._package(images.images(), caches, False, "--level=debug")
@@ -145,7 +154,9 @@ class Job:
         out.store = _size(caches.store) - before
         compression = self._compression(images)
         out.floor = sum(out.processes.values()) * self.empty + compression
-        command.say(f"  cold {seconds:.1f} s, archives {start:.1f} s, floor {out.floor:.1f} s")
+        command.say(
+            f"  cold {seconds:.1f} s, archives {out.cold_archives:.1f} s, floor {out.floor:.1f} s"
+        )
         out.layout_store, out.distinct = self._stored(layouts)
         for pantsd in (False, True):
             # One store for both: another one would be another daemon.
@@ -205,7 +216,8 @@ class Job:
             "Written by `python3 -m benchmarks.scale`; benchmarks/README.md says how to run it.",
             f"Measured{date}. {describe()}. Load average before the start: {self.load:.1f}. "
             f"{self.version}. The sandbox tool is built, and nothing else of the images is cached. "
-            f"An empty process of the tool takes {self.empty * 1000:.0f} ms.",
+            f"An empty process of the tool takes {self.empty * 1000:.0f} ms. What an archive's "
+            "process takes is Pants' own share of each: it forks, and a larger Pants takes longer.",
             self._table(),
             picture(PAGE, self._chart()),
             f"The processes of one image: {_listed(self._one())}.",
@@ -223,7 +235,8 @@ class Job:
 
     def _table(self) -> str:
         titles = [
-            *("images", "cold, s", "processes", "no-op, s", "÷ archives", "no-op, pantsd, s"),
+            *("images", "cold, s", "ms an image beyond one", "processes"),
+            *("archives cold: ms a process", "no-op, s", "÷ archives", "no-op, pantsd, s"),
             *("÷ archives", "one changed, s", "its processes", "pantsd, MB"),
             *("store: tars, MB", "layouts, MB", "distinct bytes of these, MB"),
         ]
@@ -234,7 +247,9 @@ class Job:
                     [
                         str(count),
                         f"{one.cold:.1f}",
+                        one.each(count, self.found[min(self.found)]),
                         str(sum(one.processes.values())),
+                        f"{one.of_pants(count):.0f}" if count > 1 else "",
                         f"{one.no_op[False].median or 0:.2f}",
                         f"{one.ratio(False):.2f}",
                         f"{one.no_op[True].median or 0:.2f}",

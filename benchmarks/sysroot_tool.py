@@ -1,8 +1,10 @@
-"""The bundler without Pants: an environment from its own lock, and its commands run by hand."""
+"""The bundler without Pants: an environment from its own lock, its commands run by hand, and the
+sandbox tool as the rules make it."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 
 from benchmarks import measure
 
-LOCK = Path("pants_plugin_minimg/subsystems/bundler.lock")
+PLUGIN = Path("pants_plugin_minimg")
+LOCK = PLUGIN / "subsystems/bundler.lock"
 BUNDLER = "pants_plugin_minimg.bundler"
 CHILD = "benchmarks.sysroot_child"
 
@@ -32,6 +35,25 @@ class Tool:
         lock = str(self.repository / LOCK)
         measure.run([*pip, "--no-deps", "--require-hashes", "-r", lock], self.scratch)
         return python
+
+    def built(self) -> list[str]:
+        """The command of the sandbox tool, made as `subsystems/bundler.py` makes it: what pex would
+        put into a loose PEX is put there by pip."""
+        pex, tree = self.scratch / "bundler.pex", self.scratch / "bundler-tree"
+        pip = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        lock = str(self.repository / LOCK)
+        target = ["--target", str(pex / ".deps/all"), "--no-compile"]
+        measure.run([*pip, "--no-deps", "--require-hashes", *target, "-r", lock], self.scratch)
+        own = pex / PLUGIN
+        shutil.copytree(
+            self.repository / PLUGIN / "bundler",
+            own / "bundler",
+            ignore=shutil.ignore_patterns("__pycache__", "BUILD"),
+        )
+        (own / "__init__.py").touch()
+        program = (self.repository / PLUGIN / "subsystems/compilation.py").read_text()
+        measure.run([self.python, "-s", "-S", "-c", program, str(pex), str(tree)], self.scratch)
+        return [self.python, "-s", "-S", "-B", str(tree / "__main__.pyc")]
 
     def call(self, *arguments: str) -> None:
         """One command of the bundler. Raises measure.CommandFailed."""
