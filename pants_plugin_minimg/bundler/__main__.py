@@ -7,6 +7,7 @@ nothing to run an image with. 4: it failed, as on a full disk.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -87,4 +88,6 @@ def _end_output() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    gc.freeze()  # else Python ends with a look for circles in all that is there
+    sys.exit(status)
