@@ -11,9 +11,12 @@ import gc
 import io
 import os
 import sys
-from typing import Any
 
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: Which module has a command: only that one is imported, since the start is paid by every process.
 _COMMANDS = {

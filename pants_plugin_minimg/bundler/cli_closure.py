@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.errors import MinimgError
@@ -17,6 +16,7 @@ from pants_plugin_minimg.bundler.shares import in_shares
 from pants_plugin_minimg.bundler.sysroot import DirSysroot, OverlaySysroot, Sysroot
 from pants_plugin_minimg.bundler.text import text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 

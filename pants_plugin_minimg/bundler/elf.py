@@ -5,10 +5,15 @@ PT_LOAD, strings are found by DT_STRTAB, the last of several equal tags counts (
 elf/get-dynamic-info.h, elf/dl-load.c). Everything that the file says is bounded before it is used.
 """
 
-# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
-# which takes longer than most closures.
+from __future__ import annotations
+
 import struct
-from typing import BinaryIO, NamedTuple, Optional
+
+from pants_plugin_minimg.bundler.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 ET_EXEC, ET_DYN = 2, 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
@@ -75,15 +80,15 @@ class Elf(NamedTuple):
 
     header: Header
     loads: tuple[Segment, ...]
-    interp: Optional[bytes]
+    interp: bytes | None
     dynamic: bool
     tags: dict[int, int]
     needed: tuple[tuple[int, bytes], ...] = ()
-    soname: Optional[bytes] = None
-    rpath: Optional[bytes] = None
-    runpath: Optional[bytes] = None
+    soname: bytes | None = None
+    rpath: bytes | None = None
+    runpath: bytes | None = None
     flags_1: int = 0
-    interp_error: Optional[str] = None
+    interp_error: str | None = None
     has_notes: bool = False
 
     @property
@@ -171,7 +176,7 @@ def head(file: BinaryIO) -> bytes:
     return _at(file, 0, _PAGE)
 
 
-def read(file: BinaryIO, first: Optional[bytes] = None) -> Elf:
+def read(file: BinaryIO, first: bytes | None = None) -> Elf:
     """All that a loader reads. ElfError for whatever it would not load.
 
     `first` is the file's `head`, if that was read already.
@@ -202,7 +207,7 @@ def _at(file: BinaryIO, offset: int, size: int) -> bytes:
 class Reader:
     """One file being read; `first` saves most reads, since linkers put these tables in front."""
 
-    def __init__(self, file: BinaryIO, first: Optional[bytes] = None) -> None:
+    def __init__(self, file: BinaryIO, first: bytes | None = None) -> None:
         self.file = file
         self.first = head(file) if first is None else first
         self._window, self._window_at = b"", 0
@@ -283,7 +288,7 @@ class Reader:
             has_notes,
         )
 
-    def _interp(self, segment: Segment) -> tuple[Optional[bytes], Optional[str]]:
+    def _interp(self, segment: Segment) -> tuple[bytes | None, str | None]:
         """The interpreter's name, or why the kernel would refuse it (Linux, fs/binfmt_elf.c)."""
         if not 2 <= segment.filesz <= _PATH_MAX:
             return None, "the interpreter's name is empty or too long"
@@ -331,7 +336,7 @@ class Reader:
             done += whole
         raise ElfError("the dynamic section has no end")
 
-    def string(self, table: Optional[int], index: int) -> bytes:
+    def string(self, table: int | None, index: int) -> bytes:
         known = self._strings.get(index)
         if known is not None:
             return known
@@ -366,7 +371,7 @@ class Reader:
         raise ElfError("a name has no end or is too long")
 
 
-def platform(elf: Elf) -> tuple[str, str, Optional[str]]:
+def platform(elf: Elf) -> tuple[str, str, str | None]:
     """(os, architecture, variant) as OCI names them. ElfError for a machine that has no name there.
 
     x32 (a 32-bit file for x86-64) is refused: no container platform runs it.
@@ -376,7 +381,7 @@ def platform(elf: Elf) -> tuple[str, str, Optional[str]]:
     machine = elf.machine
     if machine == EM_ARM and not wide and little:
         return "linux", "arm", "v7" if elf.e_flags & EF_ARM_HARD_FLOAT else "v5"
-    known: dict[tuple[int, bool, bool], tuple[str, Optional[str]]] = {
+    known: dict[tuple[int, bool, bool], tuple[str, str | None]] = {
         (EM_X86_64, True, True): ("amd64", None),
         (EM_386, False, True): ("386", None),
         (EM_AARCH64, True, True): ("arm64", "v8"),

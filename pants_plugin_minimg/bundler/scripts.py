@@ -1,12 +1,12 @@
 """Which programs a `#!` script starts (Linux, fs/binfmt_script.c), also through `env`."""
 
-# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
-# which takes longer than most closures.
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import NamedTuple, Optional
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader.context import START, context
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroot import Sysroot, Walk
 from pants_plugin_minimg.bundler.text import text
 
@@ -61,7 +61,7 @@ def _error(path: bytes, problem: str, remedy: str = "") -> MinimgError:
     return MinimgError("MINIMG-E006", text(path), problem, remedy)
 
 
-def _first_line(sysroot: Sysroot, path: bytes, walk: Walk) -> Optional[bytes]:
+def _first_line(sysroot: Sysroot, path: bytes, walk: Walk) -> bytes | None:
     """What follows `#!`, as far as the kernel reads; None for a file that is no script."""
     found = context(sysroot).file(walk.real)
     if found is None:
@@ -169,7 +169,7 @@ _ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"f": b"\f", b"v": b"\v", b"_
 
 def _words(path: bytes, line: bytes) -> Iterator[bytes]:
     """Split as `env -S` does: blanks, both quotes, backslashes; `#` at a word's start ends it."""
-    word: Optional[bytes] = None
+    word: bytes | None = None
     quote = b""
     index = 0
     while index < len(line):

@@ -4,17 +4,21 @@ Paths are absolute bytes inside the root. A sysroot answers for single canonical
 the canonical path as the kernel would with that root as its `/`.
 """
 
-# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
-# which takes longer than most closures.
+from __future__ import annotations
+
 import abc
 import errno
 import io
 import os
 import stat as stat_module
-from typing import Any, BinaryIO, NamedTuple, Optional, cast
 
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.text import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO
 
 #: Links that one look-up may pass through (Linux, MAXSYMLINKS).
 MAX_LINKS = 40
@@ -46,9 +50,9 @@ class Walk(NamedTuple):
     """
 
     real: bytes
-    stat: Optional[Stat]
+    stat: Stat | None
     links: tuple[tuple[bytes, bytes], ...]
-    error: Optional[str]
+    error: str | None
     left: tuple[bytes, ...] = ()
 
 
@@ -66,12 +70,12 @@ class Sysroot(abc.ABC):
         self.derived: dict[type, Any] = {}
         self._changes = 0
         self._forgotten_at = 0
-        self._stats: dict[bytes, Optional[Stat]] = {}
+        self._stats: dict[bytes, Stat | None] = {}
         self._texts: dict[bytes, bytes] = {}
         self._walks: dict[tuple[bytes, bool], Walk] = {}
 
     @abc.abstractmethod
-    def lstat(self, path: bytes) -> Optional[Stat]:
+    def lstat(self, path: bytes) -> Stat | None:
         """None where nothing is, or where it may not be looked (see `denied`)."""
 
     @abc.abstractmethod
@@ -94,7 +98,7 @@ class Sysroot(abc.ABC):
         """The names of a file's extended attributes, as Linux writes them (xattr(7))."""
         return ()
 
-    def on_this_machine(self, path: bytes) -> Optional[bytes]:
+    def on_this_machine(self, path: bytes) -> bytes | None:
         """The path of a file that is this machine's own, and will be there for others to read."""
         return None
 
@@ -184,7 +188,7 @@ class Sysroot(abc.ABC):
             return Walk(real, None, tuple(passed), "ENOTDIR")
         return Walk(real, stat, tuple(passed), None, tuple(left))
 
-    def _stat(self, path: bytes) -> Optional[Stat]:
+    def _stat(self, path: bytes) -> Stat | None:
         try:
             return self._stats[path]
         except KeyError:
@@ -227,7 +231,7 @@ class DirSysroot(Sysroot):
     def _on_disk(self, path: bytes) -> bytes:
         return self._prefix + path if path != b"/" else self._prefix or b"/"
 
-    def lstat(self, path: bytes) -> Optional[Stat]:
+    def lstat(self, path: bytes) -> Stat | None:
         try:
             # The root itself may be named through a link.
             follow = path == b"/"
@@ -284,7 +288,7 @@ def _open_regular(on_disk: bytes, path: bytes) -> BinaryIO:
     try:
         if not stat_module.S_ISREG(os.fstat(fd).st_mode):
             raise _unusable(path, "not a regular file")
-        return cast(BinaryIO, io.FileIO(fd, "rb"))
+        return io.FileIO(fd, "rb")
     except BaseException:
         os.close(fd)
         raise
@@ -342,7 +346,7 @@ class TreeSysroot(Sysroot):
     def add_dir(self, path: bytes, mode: int = 0o755) -> None:
         self._add(path, "dir", mode, 0, b"")
 
-    def lstat(self, path: bytes) -> Optional[Stat]:
+    def lstat(self, path: bytes) -> Stat | None:
         node = self._nodes.get(path)
         return None if node is None else node.stat
 
@@ -389,7 +393,7 @@ class OverlaySysroot(Sysroot):
             parent = parent.rpartition(b"/")[0]
         return True
 
-    def lstat(self, path: bytes) -> Optional[Stat]:
+    def lstat(self, path: bytes) -> Stat | None:
         stat = self.upper.lstat(path)
         if stat is None and self._below(path):
             stat = self.lower.lstat(path)
@@ -407,7 +411,7 @@ class OverlaySysroot(Sysroot):
     def open(self, path: bytes) -> BinaryIO:
         return self._side(path).open(path)
 
-    def on_this_machine(self, path: bytes) -> Optional[bytes]:
+    def on_this_machine(self, path: bytes) -> bytes | None:
         return self._side(path).on_this_machine(path)
 
     def scandir(self, path: bytes) -> list[bytes]:
@@ -423,5 +427,5 @@ class OverlaySysroot(Sysroot):
         return sorted(names)
 
 
-def _is_dir(stat: Optional[Stat]) -> bool:
+def _is_dir(stat: Stat | None) -> bool:
     return stat is not None and stat.kind == "dir"

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
 #: What would end a line, or move a terminal's cursor: C0, DEL, C1, and Unicode's own line ends.
-#: Compiled when there is one, which is hardly ever.
-_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+_CONTROL = frozenset([*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029])
 
 
 def text(path: bytes) -> str:
     r"""UTF-8 decoded, on one line; a byte that is not UTF-8, or of a control character, becomes
     `\xNN`, and a backslash `\\`."""
     shown = path.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
-    return shown if shown.isprintable() else re.sub(_CONTROL, _escaped, shown)
+    return shown if shown.isprintable() else "".join(map(_escaped, shown))
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in found.group().encode("utf-8"))
+def _escaped(char: str) -> str:
+    if ord(char) not in _CONTROL:
+        return char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8"))
 
 
 def path_bytes(escaped: str) -> bytes:

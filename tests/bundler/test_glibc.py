@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.loader.context import context
+from pants_plugin_minimg.bundler.sysroot import DirSysroot
 
 from .elf_builder import AUXILIARY, FILTER, GLIBC, MUSL, NODEFLIB, Spec, build
 from .rootfs import Root
@@ -62,6 +66,43 @@ def test_the_directories_come_from_the_loader_itself(glibc: Root) -> None:
     (missing,) = closure.missing
     assert (missing.name, missing.by) == (b"libb.so", b"/bin/main")
     assert missing.searched == (b"/lib/tri/", b"/usr/lib/tri/", b"/lib/", b"/usr/lib/")
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"\0/lib/\0/usr/lib/\0", (b"/lib/", b"/usr/lib/")),
+        (b"\0/nix/store/glibc/lib/\0x", (b"/nix/store/glibc/lib/",)),
+        (b"\x13\x09/lib64/\0/\0lib/\0", (b"/lib64/", b"/")),
+        (
+            b"/lib/\0/a/\0/etc/\0x\0/b/\0/usr/lib/\0/c/\0/d/\0",
+            (b"/b/", b"/usr/lib/", b"/c/", b"/d/"),
+        ),
+        (b"/lib/\0\0/usr/lib/\0/lib\0", (b"/lib/",)),
+        (b"\0/usr/share/\0/etc/\0", ()),
+        (b"/li b/\0lib/", ()),
+    ],
+)
+def test_the_array_of_directories(data: bytes, found: tuple[bytes, ...], root: Root) -> None:
+    path = os.fsencode(root.file("/ld.so", b"\x7fELF" + data))
+    assert context(DirSysroot(os.fsencode(root.folder))).facts(path).directories == found
+
+
+@pytest.mark.parametrize(
+    ("data", "version"),
+    [
+        (b"GNU C Library stable release version 2.36.\n", (2, 36)),
+        (b"stable release version 2.3, by Roland", (2, 3)),
+        (b"release version 12.3456", (12, 3456)),
+        (b"release version 2.\n", (0, 0)),
+        (b"release version two", (0, 0)),
+        (b"release version ", (0, 0)),
+        (b"", (0, 0)),
+    ],
+)
+def test_the_loaders_version(data: bytes, version: tuple[int, int], root: Root) -> None:
+    path = os.fsencode(root.file("/ld.so", b"\x7fELF\0" + data))
+    assert context(DirSysroot(os.fsencode(root.folder))).facts(path).version == version
 
 
 def test_rpath_of_every_loader_and_runpath_of_none_but_oneself(glibc: Root) -> None:

@@ -1,18 +1,25 @@
 """What the resolutions in one sysroot share: parsed files, caches, directory lists."""
 
-# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
-# which takes longer than most closures.
-import re
-from typing import Any, NamedTuple, Optional
+from __future__ import annotations
 
 from pants_plugin_minimg.bundler import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader.ldcache import Cache, parse
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: The loader's own binary, its caches and lists are small; more is not read.
 _MAX_LOADER, _MAX_CACHE = 1 << 24, 1 << 26
 
+
+#: More than any loader has.
+_MOST_DIRECTORIES = 64
+#: For `translate`: NUL for all bytes that are in no name of a directory.
+_IN_NAMES = bytes([byte if 0x21 <= byte <= 0x7E else 0 for byte in range(256)])
 
 #: What is kept of a file's start: of a script the kernel reads as much (BINPRM_BUF_SIZE).
 START = 256
@@ -22,7 +29,7 @@ class File(NamedTuple):
     """A file that was opened: its first bytes, and what a loader reads of it or why it cannot."""
 
     raw: bytes
-    elf: Optional[elf.Elf]
+    elf: elf.Elf | None
     error: str
 
 
@@ -32,30 +39,30 @@ class LoaderFacts(NamedTuple):
 
     directories: tuple[bytes, ...]
     version: tuple[int, int]
-    soname: Optional[bytes]
+    soname: bytes | None
 
 
 class Context:
     def __init__(self, sysroot: Sysroot) -> None:
         self.sysroot = sysroot
         self.generation = sysroot.generation
-        self._files: dict[bytes, Optional[File]] = {}
-        self._verdicts: dict[tuple[bytes, int, int], dict[bytes, Optional[str]]] = {}
+        self._files: dict[bytes, File | None] = {}
+        self._verdicts: dict[tuple[bytes, int, int], dict[bytes, str | None]] = {}
         self._found: dict[tuple[Any, ...], dict[bytes, Any]] = {}
         #: What `accept.mappable` says of files, by canonical path: to be filled by who asks.
-        self.unmappable: dict[bytes, Optional[str]] = {}
+        self.unmappable: dict[bytes, str | None] = {}
         self._facts: dict[bytes, LoaderFacts] = {}
-        self._texts: dict[bytes, Optional[bytes]] = {}
-        self._caches: dict[bytes, Optional[Cache]] = {}
+        self._texts: dict[bytes, bytes | None] = {}
+        self._caches: dict[bytes, Cache | None] = {}
         self._symbols: dict[tuple[bytes, tuple[bytes, ...], bool], frozenset[bytes]] = {}
 
-    def file(self, real: bytes) -> Optional[File]:
+    def file(self, real: bytes) -> File | None:
         """None when it cannot be opened, for want of permission."""
         if real not in self._files:
             self._files[real] = self._read(real)
         return self._files[real]
 
-    def _read(self, real: bytes) -> Optional[File]:
+    def _read(self, real: bytes) -> File | None:
         try:
             file = self.sysroot.open(real)
         except MinimgError:
@@ -89,7 +96,7 @@ class Context:
         except (elf.ElfError, MinimgError):
             return frozenset()
 
-    def verdicts(self, wanted: elf.Header) -> dict[bytes, Optional[str]]:
+    def verdicts(self, wanted: elf.Header) -> dict[bytes, str | None]:
         """What `accept.verify` says of files, by canonical path, for programs with such a header:
         to be filled by who asks."""
         key = (wanted.ident, wanted.machine, wanted.e_flags)
@@ -99,13 +106,13 @@ class Context:
         """Where searches that `scope` decides found names: to be filled by who asks."""
         return self._found.setdefault(scope, {})
 
-    def text(self, path: bytes) -> Optional[bytes]:
+    def text(self, path: bytes) -> bytes | None:
         """A small file's bytes, through links; None where there is none."""
         if path not in self._texts:
             self._texts[path] = self._read_text(path, _MAX_CACHE)
         return self._texts[path]
 
-    def _read_text(self, path: bytes, limit: int) -> Optional[bytes]:
+    def _read_text(self, path: bytes, limit: int) -> bytes | None:
         walk = self.sysroot.walk(path)
         if walk.stat is None or walk.stat.kind != "file":
             return None
@@ -116,7 +123,7 @@ class Context:
         except (MinimgError, OSError):
             return None
 
-    def cache(self, path: bytes) -> Optional[Cache]:
+    def cache(self, path: bytes) -> Cache | None:
         if path not in self._caches:
             raw = self.text(path)
             self._caches[path] = None if raw is None else parse(raw)
@@ -132,28 +139,31 @@ class Context:
         return self._facts[real]
 
 
-# The slash in front once more, since the expression is found faster by a literal start.
-_RUN = re.compile(rb"/(?:[\x21-\x7e]{1,200}/)?\0(?:/(?:[\x21-\x7e]{1,200}/)?\0){0,63}")
-_VERSION = re.compile(rb"release version (\d{1,3})\.(\d{1,4})")
-
-
 def _directories(raw: bytes) -> tuple[bytes, ...]:
     """glibc's array system_dirs: the longest run of absolute directories that end in a slash."""
-    best: tuple[bytes, ...] = ()
-    for match in _RUN.finditer(raw):
-        run = tuple(match.group().split(b"\0")[:-1])
+    names = raw.translate(_IN_NAMES)
+    best: list[bytes] = []
+    run: list[bytes] = []
+    behind = 0  # the directory before
+    while (slash := raw.find(b"/\0", behind)) >= 0:
+        start = names.find(b"/", names.rfind(b"\0", 0, slash) + 1)
+        if start != behind or len(run) == _MOST_DIRECTORIES:
+            run = []
+        run.append(raw[start : slash + 1])
+        behind = slash + 2
         if len(run) > len(best) and any(b"lib" in directory for directory in run):
-            best = run
-    return best
+            best = run[:]
+    return tuple(best)
 
 
 def _version(raw: bytes) -> tuple[int, int]:
-    match = _VERSION.search(raw)
-    return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
+    start, _, rest = raw.partition(b"release version ")[2][:9].partition(b".")
+    major, minor = start, rest[: len(rest) - len(rest.lstrip(b"0123456789"))]
+    return (int(major), int(minor)) if major.isdigit() and minor else (0, 0)
 
 
 def context(sysroot: Sysroot) -> Context:
-    found: Optional[Context] = sysroot.derived.get(Context)
+    found: Context | None = sysroot.derived.get(Context)
     if found is None or found.generation != sysroot.generation:
         found = sysroot.derived[Context] = Context(sysroot)
     return found

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-#: Compiled when a name holds a `$`.
-_TOKEN = rb"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))"
+_TOKENS = (b"ORIGIN", b"LIB", b"PLATFORM")
 
 
 def expand(value: bytes, known: Mapping[bytes, bytes | None]) -> bytes | None:
@@ -16,13 +14,24 @@ def expand(value: bytes, known: Mapping[bytes, bytes | None]) -> bytes | None:
     """
     if b"$" not in value:
         return value
-    unknown = False
+    start, *pieces = value.split(b"$")
+    out = [start]
+    for piece in pieces:
+        token, rest = _token(piece)
+        found = b"$" if token is None else known.get(token)
+        if found is None:
+            return None
+        out += found, rest
+    return b"".join(out)
 
-    def replace(match: re.Match[bytes]) -> bytes:
-        nonlocal unknown
-        found = known.get(match.group(1) or match.group(2))
-        unknown = unknown or found is None
-        return found or b""
 
-    out = re.sub(_TOKEN, replace, value)
-    return None if unknown else out
+def _token(piece: bytes) -> tuple[bytes | None, bytes]:
+    """The token that `piece`, what follows a `$`, starts with, and the rest."""
+    for token in _TOKENS:
+        if piece.startswith(b"{%s}" % token):
+            return token, piece[len(token) + 2 :]
+        if piece.startswith(token):
+            rest = piece[len(token) :]
+            if not (rest[:1].isalnum() or rest[:1] == b"_"):
+                return token, rest
+    return None, piece

@@ -16,7 +16,14 @@ from pants_plugin_minimg.bundler.loader.glibc_search import (
     Unusable,
     dirname,
 )
-from pants_plugin_minimg.bundler.loader.model import Closure, Loaded, Missing, Refused, Settings
+from pants_plugin_minimg.bundler.loader.model import (
+    Closure,
+    Loaded,
+    Missing,
+    Opener,
+    Refused,
+    Settings,
+)
 from pants_plugin_minimg.bundler.sysroot import Walk
 from pants_plugin_minimg.bundler.text import text
 
@@ -34,7 +41,7 @@ class _Node:
         self.next = following
 
 
-class Resolution:
+class Resolution(Opener):
     """One program start. `closure` is filled by `run` and `open`."""
 
     def __init__(

@@ -3,10 +3,9 @@
 Optimised variants (glibc-hwcaps) are left out: an image must run on the baseline.
 """
 
-# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
-# which takes longer than most closures.
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Optional
 
 from pants_plugin_minimg.bundler.elf import DF_1_NODEFLIB, Elf
 from pants_plugin_minimg.bundler.loader.accept import SKIP, verify
@@ -15,6 +14,7 @@ from pants_plugin_minimg.bundler.loader.dst import expand
 from pants_plugin_minimg.bundler.loader.ldcache import flags_for
 from pants_plugin_minimg.bundler.loader.model import Closure, Loaded, Missing, Refused
 from pants_plugin_minimg.bundler.loader.platforms import baseline_platform
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroot import Walk
 from pants_plugin_minimg.bundler.text import text
 
@@ -26,7 +26,7 @@ class _Chain:
 
     __slots__ = ("directories", "above")
 
-    def __init__(self, directories: list[bytes], above: "_Chain | None") -> None:
+    def __init__(self, directories: list[bytes], above: _Chain | None) -> None:
         self.directories = directories
         self.above = above
 
@@ -54,10 +54,10 @@ class Object:
     def __init__(
         self,
         path: bytes,
-        elf: Optional[Elf],
-        loader: "Object | None",
-        origin: Optional[bytes],
-        loaded: Optional[Loaded],
+        elf: Elf | None,
+        loader: Object | None,
+        origin: bytes | None,
+        loaded: Loaded | None,
         who: bytes,
     ) -> None:
         self.path = path
@@ -66,10 +66,10 @@ class Object:
         self.origin = origin
         self.loaded = loaded
         self.who = who
-        self.rpath: Optional[list[bytes]] = None
-        self.runpath: Optional[list[bytes]] = None
-        self.plain: Optional[bool] = None
-        self.rpaths: Optional[_Chain] = None
+        self.rpath: list[bytes] | None = None
+        self.runpath: list[bytes] | None = None
+        self.plain: bool | None = None
+        self.rpaths: _Chain | None = None
         self.has_rpaths = False
 
 
@@ -115,7 +115,7 @@ class Search:
             tuple(self._library_path),
         )
 
-    def find(self, by: Object, name: bytes, searched: list[bytes]) -> Optional[Found]:
+    def find(self, by: Object, name: bytes, searched: list[bytes]) -> Found | None:
         """The file that `by` gets for `name`; None: not found.
 
         What was tried is added to `searched`, unless the same search was made before.
@@ -148,7 +148,7 @@ class Search:
 
     def _find(
         self, by: Object, name: bytes, searched: list[bytes]
-    ) -> Optional[tuple[bytes, Walk, str]]:
+    ) -> tuple[bytes, Walk, str] | None:
         if b"/" in name:
             path = expand(name, self.tokens(by)) or b""
             searched.append(path)
@@ -178,14 +178,14 @@ class Search:
         yield self._library_path, "ld_library_path"
         yield self._runpath(by), "runpath"
 
-    def _rpaths(self, by: Object) -> Optional[_Chain]:
+    def _rpaths(self, by: Object) -> _Chain | None:
         """The lists of `by`, of who loaded it, and so on, without the empty ones.
 
         Each object keeps its own, so that a long chain of libraries takes no look at all of it for
         each of them.
         """
         unknown: list[Object] = []
-        item: Optional[Object] = by
+        item: Object | None = by
         while item is not None and not item.has_rpaths:
             unknown.append(item)
             item = item.loader
@@ -231,7 +231,7 @@ class Search:
             out[directory.rstrip(b"/") + b"/"] = None
         return list(out)
 
-    def tokens(self, item: Object) -> dict[bytes, Optional[bytes]]:
+    def tokens(self, item: Object) -> dict[bytes, bytes | None]:
         directories = self.facts.directories
         return {
             b"ORIGIN": item.origin,
@@ -239,7 +239,7 @@ class Search:
             b"PLATFORM": self._platform(item),
         }
 
-    def _platform(self, item: Object) -> Optional[bytes]:
+    def _platform(self, item: Object) -> bytes | None:
         elf = item.elf
         if elf is not None and any(
             b"PLATFORM" in value for value in (elf.rpath, elf.runpath) if value
@@ -249,7 +249,7 @@ class Search:
 
     def _in(
         self, directories: Sequence[bytes], name: bytes, by: Object, searched: list[bytes]
-    ) -> Optional[tuple[bytes, Walk]]:
+    ) -> tuple[bytes, Walk] | None:
         """open_path."""
         for directory in directories:
             path = directory + name
@@ -267,7 +267,7 @@ class Search:
     def _lenient(self) -> bool:
         return self.facts.version >= (2, 39)
 
-    def _open(self, path: bytes, by: Object) -> tuple[Optional[Walk], str]:
+    def _open(self, path: bytes, by: Object) -> tuple[Walk | None, str]:
         """open_verify: (where it leads, "") or (None, error number's name)."""
         if path[:1] != b"/":
             return None, "ENOENT"
@@ -290,9 +290,7 @@ class Search:
             raise Unusable(Refused(path, by.who, reason))
         return walk, ""
 
-    def _cached(
-        self, by: Object, name: bytes, searched: list[bytes]
-    ) -> Optional[tuple[bytes, Walk]]:
+    def _cached(self, by: Object, name: bytes, searched: list[bytes]) -> tuple[bytes, Walk] | None:
         cache = self.context.cache(CACHE)
         path = None if cache is None else cache.lookup(name, self._cache_flags)
         if path is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 
 from pants_plugin_minimg.bundler.elf import (
@@ -22,8 +21,7 @@ _NEW_MAGIC = b"glibc-ld.so.cache1.1"
 _OLD_HEADER, _OLD_ENTRY = 16, 12
 _NEW_HEADER, _NEW_ENTRY = 48, 24
 _MAX_NAME = 4096
-#: The zero comes before the look behind it, so that names without one are passed over quickly.
-_LEADING_ZEROS = re.compile(rb"0(?<![0-9]0)0*(?=[0-9])")
+_DIGITS, _ZERO = b"0123456789", 0x30
 
 
 class Cache:
@@ -51,7 +49,16 @@ def compared(name: bytes) -> bytes:
 
     glibc elf/dl-cache.c, _dl_cache_libcmp.
     """
-    return _LEADING_ZEROS.sub(b"", name)
+    if b"0" not in name:
+        return name
+    out = bytearray()
+    in_number = False
+    for index, byte in enumerate(name):
+        if byte == _ZERO and not in_number and name[index + 1 : index + 2].isdigit():
+            continue
+        in_number = byte in _DIGITS
+        out.append(byte)
+    return bytes(out)
 
 
 def flags_for(header: Header) -> frozenset[int]:

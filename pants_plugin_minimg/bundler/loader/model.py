@@ -1,10 +1,11 @@
 """The result of a resolution."""
 
-# Annotations are not put off (PEP 563): typing would compile the text of each NamedTuple's fields,
-# which takes longer than most closures.
-from typing import NamedTuple, Optional, Protocol, Union
+from __future__ import annotations
+
+import abc
 
 from pants_plugin_minimg.bundler.elf import Elf
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroot import Walk
 
 
@@ -55,22 +56,22 @@ class Opening(NamedTuple):
     """
 
     names: tuple[bytes, ...]
-    by: Optional[bytes]
+    by: bytes | None
     reason: str
 
 
-class Opener(Protocol):
+class Opener(abc.ABC):
     """A program start that has come to the end of its DT_NEEDED."""
 
-    def attempt(
-        self, name: bytes, requester: Optional[bytes] = None
-    ) -> Union[Missing, Refused, None]:
+    @abc.abstractmethod
+    def attempt(self, name: bytes, requester: bytes | None = None) -> Missing | Refused | None:
         """dlopen(name) by the library whose path is `requester`, or by the program; None: done.
 
         What it brings joins the closure. A failure is told to the caller alone.
         """
 
-    def find(self, name: bytes, requester: Optional[bytes] = None) -> Optional[Walk]:
+    @abc.abstractmethod
+    def find(self, name: bytes, requester: bytes | None = None) -> Walk | None:
         """Where dlopen(name) would find a file; None where it finds none, or one that it refuses.
 
         Nothing is opened.
@@ -93,17 +94,17 @@ class Closure:
         self.program = program
         self.walk = walk
         self.elf = elf
-        self.interpreter: Optional[bytes] = None
-        self.interp_walk: Optional[Walk] = None
+        self.interpreter: bytes | None = None
+        self.interp_walk: Walk | None = None
         self.loaded: list[Loaded] = []
         self.missing: list[Missing] = []
         self.refused: list[Refused] = []
         self.warnings: list[str] = []
         self.twins: list[Loaded] = []
-        self.libgcc: Optional[bytes] = None
+        self.libgcc: bytes | None = None
         self.opened: list[Opening] = []
         self.told: dict[bytes, str] = {}
-        self.opener: Optional[Opener] = None
+        self.opener: Opener | None = None
 
     def load(self, item: Loaded) -> None:
         """Adds a library; the loader itself only where there is one, else nothing starts at all."""
@@ -115,7 +116,7 @@ class Closure:
             self.warnings.append(warning)
 
     @property
-    def libc(self) -> Optional[Loaded]:
+    def libc(self) -> Loaded | None:
         """glibc's own file, where the program loads it."""
         for item in self.loaded:
             if b"libc.so." in (item.name[:8], item.path.rpartition(b"/")[2][:8]):

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 from pants_plugin_minimg.bundler.elf import DT_NEEDED, ET_DYN, ET_EXEC, Elf, Header
 from pants_plugin_minimg.bundler.loader.context import Context, file_id
-from pants_plugin_minimg.bundler.loader.model import Closure, Loaded, Missing, Refused, Settings
+from pants_plugin_minimg.bundler.loader.model import (
+    Closure,
+    Loaded,
+    Missing,
+    Opener,
+    Refused,
+    Settings,
+)
 from pants_plugin_minimg.bundler.sysroot import Walk
 from pants_plugin_minimg.bundler.text import text
 
@@ -50,7 +57,7 @@ class _Stop(Exception):
     """A search that musl breaks off."""
 
 
-class Resolution:
+class Resolution(Opener):
     """One program start. `closure` is filled by `run` and `open`."""
 
     def __init__(self, context: Context, closure: Closure, settings: Settings) -> None:

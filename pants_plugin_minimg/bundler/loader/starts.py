@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pants_plugin_minimg.bundler.elf import Elf
 from pants_plugin_minimg.bundler.loader.context import context
 from pants_plugin_minimg.bundler.loader.model import Closure, Loaded
 from pants_plugin_minimg.bundler.loader.programs import resolve
 from pants_plugin_minimg.bundler.sysroot import Sysroot, Walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Starts:
