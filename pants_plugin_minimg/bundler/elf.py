@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 ET_EXEC, ET_DYN = 2, 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
-DT_NEEDED, DT_STRTAB, DT_SYMTAB, DT_SONAME, DT_RPATH, DT_RUNPATH = 1, 5, 6, 14, 15, 29
-DT_HASH, DT_GNU_HASH, DT_FLAGS_1 = 4, 0x6FFFFEF5, 0x6FFFFFFB
+DT_NULL, DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_SONAME, DT_RPATH = 0, 1, 4, 5, 6, 14, 15
+DT_RUNPATH, DT_RELR, DT_GNU_HASH = 29, 36, 0x6FFFFEF5
+DT_FLAGS_1, DT_VERDEF, DT_VERNEED = 0x6FFFFFFB, 0x6FFFFFFC, 0x6FFFFFFE
 DT_AUXILIARY, DT_FILTER = 0x7FFFFFFD, 0x7FFFFFFF
 DF_1_NODEFLIB, DF_1_NOOPEN, DF_1_PIE = 0x800, 0x40, 0x8000000
 EM_386, EM_PPC64, EM_S390, EM_ARM, EM_X86_64, EM_AARCH64, EM_RISCV = 3, 21, 22, 40, 62, 183, 243
@@ -30,6 +31,11 @@ MAX_STRINGS = 1 << 24
 MAX_DYNAMIC = 1 << 20
 MAX_NEEDED = 1 << 16
 _ASKING = frozenset([DT_NEEDED, DT_AUXILIARY, DT_FILTER])
+#: The tags that anybody here asks an Elf for: most of a file's are others.
+_KEPT = frozenset(
+    [DT_HASH, DT_STRTAB, DT_SYMTAB, DT_SONAME, DT_RPATH, DT_RUNPATH, DT_RELR]
+    + [DT_GNU_HASH, DT_FLAGS_1, DT_VERDEF, DT_VERNEED]
+)
 _PAGE = 4096
 _PATH_MAX = 4096
 _WINDOW = 1 << 12
@@ -74,13 +80,17 @@ class Elf(NamedTuple):
 
     `interp`, `soname`, `rpath` and `runpath` are None where absent; an empty one is b"".
     `interp_error` says why the kernel would refuse PT_INTERP (which loaders never look at).
-    `dynamic` says whether there is a PT_DYNAMIC; `tags` its last value of each tag. `loads` are
-    the segments to be mapped, `has_notes` says whether there are others with notes.
+    `loads` is the number of segments to be mapped, `aligned` says whether all of them lie at whole
+    pages, `has_notes` whether others hold notes, `dynamic` whether there is a PT_DYNAMIC. `tags` is
+    its last value of each tag that is used here.
     """
 
     header: Header
-    loads: tuple[Segment, ...]
+    loads: int
+    aligned: bool
     interp: bytes | None
+    interp_error: str | None
+    has_notes: bool
     dynamic: bool
     tags: dict[int, int]
     needed: tuple[tuple[int, bytes], ...] = ()
@@ -88,8 +98,6 @@ class Elf(NamedTuple):
     rpath: bytes | None = None
     runpath: bytes | None = None
     flags_1: int = 0
-    interp_error: str | None = None
-    has_notes: bool = False
 
     @property
     def machine(self) -> int:
@@ -215,9 +223,7 @@ class Reader:
         self.order = self._layout.order
         self.wide = self.header.elfclass == 64
         self._rows = self._program_headers()
-        self._loads = [Segment(*row) for row in self._rows if row[0] == PT_LOAD]
-        # What is mapped later covers what was mapped before.
-        self._mapped = self._loads[::-1]
+        self._loads = [row for row in self._rows if row[0] == PT_LOAD]
         self._strings: dict[int, bytes] = {}
         self._string_bytes = 0
 
@@ -255,28 +261,29 @@ class Reader:
 
     def read(self) -> Elf:
         interp, interp_error, dynamic, has_notes = None, None, None, False
-        for row in self._rows:
-            kind = row[0]
+        aligned = True
+        for kind, _, offset, vaddr, filesz, _, align in self._rows:
+            if kind == PT_LOAD:
+                aligned = aligned and not (align | vaddr - offset) & (_PAGE - 1)
             # A file of debug information keeps the header with nothing behind it.
-            if kind == PT_DYNAMIC and Segment(*row).filesz:
-                dynamic = Segment(*row)
+            elif kind == PT_DYNAMIC and filesz:
+                dynamic = vaddr, filesz
             elif kind == PT_INTERP and interp is None and interp_error is None:
-                interp, interp_error = self._interp(Segment(*row))
+                interp, interp_error = self._interp(offset, filesz)
             elif kind == PT_NOTE:
                 has_notes = True
-        loads = tuple(self._loads)
+        loads = len(self._loads)
         if dynamic is None:
-            return Elf(
-                *(self.header, loads, interp, False, {}),
-                interp_error=interp_error,
-                has_notes=has_notes,
-            )
-        tags, needed = self._tags(dynamic)
+            return Elf(self.header, loads, aligned, interp, interp_error, has_notes, False, {})
+        tags, needed = self._tags(*dynamic)
         string, table = self.string, tags.get(DT_STRTAB)
         return Elf(
             self.header,
             loads,
+            aligned,
             interp,
+            interp_error,
+            has_notes,
             True,
             tags,
             tuple([(tag, string(table, value)) for tag, value in needed]),
@@ -284,55 +291,54 @@ class Reader:
             string(table, tags[DT_RPATH]) if DT_RPATH in tags else None,
             string(table, tags[DT_RUNPATH]) if DT_RUNPATH in tags else None,
             tags.get(DT_FLAGS_1, 0),
-            interp_error,
-            has_notes,
         )
 
-    def _interp(self, segment: Segment) -> tuple[bytes | None, str | None]:
+    def _interp(self, offset: int, size: int) -> tuple[bytes | None, str | None]:
         """The interpreter's name, or why the kernel would refuse it (Linux, fs/binfmt_elf.c)."""
-        if not 2 <= segment.filesz <= _PATH_MAX:
+        if not 2 <= size <= _PATH_MAX:
             return None, "the interpreter's name is empty or too long"
-        raw = self.at(segment.offset, segment.filesz)
-        if len(raw) < segment.filesz or raw[-1:] != b"\0":
+        raw = self.at(offset, size)
+        if len(raw) < size or raw[-1:] != b"\0":
             return None, "the interpreter's name has no end"
         return raw.partition(b"\0")[0], None
 
     def offset_of(self, vaddr: int) -> tuple[int, int]:
         """Where in the file an address is, and how many bytes of the file follow it there."""
-        for _, _, offset, start, filesz, _, _ in self._mapped:
+        # What is mapped later covers what was mapped before.
+        for _, _, offset, start, filesz, _, _ in reversed(self._loads):
             if start <= vaddr < start + filesz:
                 return vaddr - start + offset, filesz - (vaddr - start)
-        for segment in self._mapped:  # whole pages are mapped
-            start = segment.vaddr & -_PAGE
-            end = (segment.vaddr + segment.filesz + _PAGE - 1) & -_PAGE
-            if segment.filesz and start <= vaddr < end:
-                if segment.memsz > segment.filesz and vaddr >= segment.vaddr:
+        for _, _, offset, start, filesz, memsz, _ in reversed(self._loads):
+            end = (start + filesz + _PAGE - 1) & -_PAGE  # whole pages are mapped
+            if filesz and start & -_PAGE <= vaddr < end:
+                if memsz > filesz and vaddr >= start:
                     break  # zeroed
-                return segment.offset - segment.vaddr + vaddr, end - vaddr
+                return offset - start + vaddr, end - vaddr
         raise ElfError(f"no segment maps the address {vaddr:#x}")
 
-    def _tags(self, dynamic: Segment) -> tuple[dict[int, int], list[tuple[int, int]]]:
+    def _tags(self, vaddr: int, filesz: int) -> tuple[dict[int, int], list[tuple[int, int]]]:
         """The last value of each tag, and (tag, value) of all that ask for a library."""
         tags: dict[int, int] = {}
         needed: list[tuple[int, int]] = []
-        offset, room = self.offset_of(dynamic.vaddr)
+        offset, room = self.offset_of(vaddr)
         layout = self._layout.entry
         room = min(room, MAX_DYNAMIC * layout.size)
         done = 0
-        size = min(max(dynamic.filesz, layout.size), 1 << 16)
+        size = min(max(filesz, layout.size), 1 << 16)
         while done + layout.size <= room:
             raw = self.at(offset + done, min(size, room - done) // layout.size * layout.size)
             whole = len(raw) // layout.size * layout.size
             if not whole:
                 break
             for tag, value in layout.iter_unpack(raw[:whole]):
-                if not tag:
-                    return tags, needed
-                tags[tag] = value
-                if tag in _ASKING:
+                if tag in _KEPT:
+                    tags[tag] = value
+                elif tag in _ASKING:
                     needed.append((tag, value))
                     if len(needed) > MAX_NEEDED:
                         raise ElfError("too many libraries asked for")
+                elif tag == DT_NULL:
+                    return tags, needed
             done += whole
         raise ElfError("the dynamic section has no end")
 

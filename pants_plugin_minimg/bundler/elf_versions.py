@@ -12,9 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from pants_plugin_minimg.bundler.elf import DT_STRTAB, Elf, ElfError, Reader
-
-DT_RELR, DT_VERDEF, DT_VERNEED = 36, 0x6FFFFFFC, 0x6FFFFFFE
+from pants_plugin_minimg.bundler.elf import (
+    DT_STRTAB,
+    DT_VERDEF,
+    DT_VERNEED,
+    Elf,
+    ElfError,
+    Reader,
+)
 
 #: Records of one table, and names of all of them; a C library, which has most, has a hundred.
 MAX_RECORDS = 1 << 13

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from weakref import WeakKeyDictionary
 
 from pants_plugin_minimg.bundler import elf_versions
-from pants_plugin_minimg.bundler.elf import DT_NEEDED, Elf, ElfError
-from pants_plugin_minimg.bundler.elf_versions import DT_RELR, DT_VERNEED, Definitions, Need
+from pants_plugin_minimg.bundler.elf import DT_NEEDED, DT_RELR, DT_VERNEED, Elf, ElfError
+from pants_plugin_minimg.bundler.elf_versions import Definitions, Need
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader import Closure
 from pants_plugin_minimg.bundler.loader.context import Context, context

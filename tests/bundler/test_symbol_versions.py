@@ -221,7 +221,7 @@ def test_other_machines_tables_are_read_alike(
 
 def test_a_loader_that_knows_dt_relr_wants_the_marker_for_it(base: Root) -> None:
     put(base, LIBC, defines=[b"GLIBC_2.36", b"GLIBC_ABI_DT_RELR"])
-    relr = [(elf_versions.DT_RELR, 0)]
+    relr = [(elf.DT_RELR, 0)]
     server(base, needs={b"libc.so.6": [b"GLIBC_2.36"]}, extra_tags=relr)
     ((problem,), _) = check(base)
     assert "DT_RELR and no GLIBC_ABI_DT_RELR" in problem
@@ -275,7 +275,7 @@ def test_a_damaged_table_of_needed_versions_is_told(base: Root, needs: Needs, fo
 
 
 def test_an_address_outside_of_the_file_is_told(base: Root) -> None:
-    problem = damaged(base, extra_tags=[(elf_versions.DT_VERNEED, 1 << 40)])
+    problem = damaged(base, extra_tags=[(elf.DT_VERNEED, 1 << 40)])
     assert "no segment maps the address" in problem
 
 
@@ -476,7 +476,7 @@ def test_the_real_loader_stops_at_versions_of_what_nothing_asks_for(tmp_path: Pa
 def test_the_real_loader_wants_the_marker_beside_dt_relr(tmp_path: Path) -> None:
     pair = Pair(tmp_path, "-Wl,-z,pack-relative-relocs", "-pie")
     with pair.program.open("rb") as file:
-        if elf_versions.DT_RELR not in elf.read(file).tags:
+        if elf.DT_RELR not in elf.read(file).tags:
             unavailable("this linker makes no DT_RELR")
     assert pair.real() == (0, "")
     assert pair.ours() == ([], [])

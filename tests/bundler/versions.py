@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Union
 
 from pants_plugin_minimg.bundler import elf
-from pants_plugin_minimg.bundler.elf_versions import DT_VERDEF, DT_VERNEED
+from pants_plugin_minimg.bundler.elf import DT_VERDEF, DT_VERNEED
 
 from .elf_builder import Spec, build
 

@@ -84,9 +84,8 @@ def mappable(file: File) -> str | None:
         return file.error
     if not elf.loads:
         return "object file has no loadable segments"
-    for segment in elf.loads:
-        if segment.align & (_PAGE - 1) or (segment.vaddr - segment.offset) & (_PAGE - 1):
-            return "ELF load command not page-aligned"
+    if not elf.aligned:
+        return "ELF load command not page-aligned"
     if elf.e_type != ET_DYN:
         return "cannot dynamically load executable"
     if not elf.dynamic:
