@@ -20,6 +20,7 @@ _MAX_LOADER, _MAX_CACHE = 1 << 24, 1 << 26
 _MOST_DIRECTORIES = 64
 #: For `translate`: NUL for all bytes that are in no name of a directory.
 _IN_NAMES = bytes([byte if 0x21 <= byte <= 0x7E else 0 for byte in range(256)])
+_RELEASE = b"release version "
 
 #: What is kept of a file's start: of a script the kernel reads as much (BINPRM_BUF_SIZE).
 START = 256
@@ -141,15 +142,16 @@ class Context:
 
 def _directories(raw: bytes) -> tuple[bytes, ...]:
     """glibc's array system_dirs: the longest run of absolute directories that end in a slash."""
-    names = raw.translate(_IN_NAMES)
     best: list[bytes] = []
     run: list[bytes] = []
-    behind = 0  # the directory before
+    behind = 0  # the directory before and its NUL
     while (slash := raw.find(b"/\0", behind)) >= 0:
-        start = names.find(b"/", names.rfind(b"\0", 0, slash) + 1)
-        if start != behind or len(run) == _MOST_DIRECTORIES:
+        text = raw[raw.rfind(b"\0", 0, slash) + 1 : slash + 1]
+        name = text.translate(_IN_NAMES).rpartition(b"\0")[2]
+        directory = name[name.index(b"/") :]
+        if slash + 1 - len(directory) != behind or len(run) == _MOST_DIRECTORIES:
             run = []
-        run.append(raw[start : slash + 1])
+        run.append(directory)
         behind = slash + 2
         if len(run) > len(best) and any(b"lib" in directory for directory in run):
             best = run[:]
@@ -157,8 +159,12 @@ def _directories(raw: bytes) -> tuple[bytes, ...]:
 
 
 def _version(raw: bytes) -> tuple[int, int]:
-    start, _, rest = raw.partition(b"release version ")[2][:9].partition(b".")
-    major, minor = start, rest[: len(rest) - len(rest.lstrip(b"0123456789"))]
+    found = raw.find(_RELEASE)
+    if found < 0:
+        return (0, 0)
+    start = found + len(_RELEASE)
+    major, _, rest = raw[start : start + 9].partition(b".")
+    minor = rest[: len(rest) - len(rest.lstrip(b"0123456789"))]
     return (int(major), int(minor)) if major.isdigit() and minor else (0, 0)
 
 
