@@ -36,7 +36,9 @@ _ESCAPES = {code: f"\\u{code:04x}" for code in range(0x20)} | {0x22: '\\"', 0x5C
 
 
 def _string(shown: str) -> str:
-    return f'"{shown.translate(_ESCAPES)}"'
+    if '"' in shown or "\\" in shown or not shown.isprintable():  # hardly ever
+        shown = shown.translate(_ESCAPES)
+    return f'"{shown}"'
 
 
 class Strings(dict[bytes, str]):
@@ -222,14 +224,16 @@ def run(options: argparse.Namespace | SimpleNamespace) -> int:
     paths = [_inside(os.fsencode(name), options) for name in options.files]
     work = partial(_answers, sysroot, os.fsencode(options.ld_library_path), options.json)
     answers = in_shares(work, paths, _SHARE)
+    start, between, end = b"", b"\n", b"\n"
     if options.json:
-        lines = ",\n".join([shown for _, shown, _ in answers])
-        document = f'{{"version": 1, "files": [\n{lines}\n]}}\n'
-    else:
-        document = "".join([shown + "\n" for _, shown, _ in answers])
+        start, between, end = b'{"version": 1, "files": [\n', b",\n", b"\n]}\n"
     sys.stdout.flush()
-    sys.stdout.buffer.write(document.encode("utf-8"))
-    sys.stdout.buffer.flush()
+    out = sys.stdout.buffer
+    for number, (_, shown, _) in enumerate(answers):
+        out.write(between if number else start)
+        out.write(shown)
+    out.write(end)
+    out.flush()
     for _, _, error in answers:
         if error is not None:
             print(error, file=sys.stderr)
@@ -244,17 +248,18 @@ def _inside(name: bytes, options: argparse.Namespace | SimpleNamespace) -> bytes
 
 def _answers(
     sysroot: Sysroot, library_path: bytes, as_json: bool, paths: Sequence[bytes]
-) -> list[tuple[int, str, str | None]]:
+) -> list[tuple[int, bytes, str | None]]:
     """Of each file its status, what is shown of it, and what standard error says."""
     starts = Starts(sysroot, library_path)
     strings = Strings()
-    out: list[tuple[int, str, str | None]] = []
+    out: list[tuple[int, bytes, str | None]] = []
     collects = gc.isenabled()
     gc.disable()  # nothing here makes circles; looking for some takes a third of the time
     for path in paths:
         found = answer(starts, path)
         shown = found.json(strings) if as_json else "\n".join(found.lines())
-        out.append((found.status, shown, None if found.error is None else str(found.error)))
+        said = None if found.error is None else str(found.error)
+        out.append((found.status, shown.encode("utf-8"), said))
     if collects:
         gc.enable()
     return out
