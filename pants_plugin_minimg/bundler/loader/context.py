@@ -50,8 +50,6 @@ class Context:
         self._files: dict[bytes, File | None] = {}
         self._verdicts: dict[tuple[bytes, int, int], dict[bytes, str | None]] = {}
         self._found: dict[tuple[Any, ...], dict[bytes, Any]] = {}
-        #: What `accept.mappable` says of files, by canonical path: to be filled by who asks.
-        self.unmappable: dict[bytes, str | None] = {}
         self._facts: dict[bytes, LoaderFacts] = {}
         self._texts: dict[bytes, bytes | None] = {}
         self._caches: dict[bytes, Cache | None] = {}

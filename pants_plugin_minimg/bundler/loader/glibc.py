@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pants_plugin_minimg.bundler.elf import DF_1_NOOPEN, DT_AUXILIARY, DT_NEEDED
-from pants_plugin_minimg.bundler.loader.accept import mappable
 from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts, file_id
 from pants_plugin_minimg.bundler.loader.dst import expand
 from pants_plugin_minimg.bundler.loader.glibc_search import (
@@ -131,9 +130,7 @@ class Resolution(Opener):
             found = self.search.find(by, name, [])
         except Unusable:
             return None
-        if found is None or self._unmappable(found.walk.real) is not None:
-            return None
-        return found.walk
+        return None if found is None or found.error is not None else found.walk
 
     def _requester(self, path: bytes | None) -> Object:
         by = self.main
@@ -286,7 +283,7 @@ class Resolution(Opener):
         found = self.search.find(by, name, searched)
         if found is None:
             raise NotFound(Missing(name, by.who, tuple(searched)))
-        path, walk, how, number, origin = found
+        path, walk, how, number, origin, elf, error = found
         loaded = Loaded(name, path, walk, by.who, via or how)
         same = self._ids.get(number)
         if same is not None:
@@ -294,25 +291,17 @@ class Resolution(Opener):
             if same.path != path:
                 self.closure.twins.append(loaded)
             return same
-        file = self.context.file(walk.real)
-        assert file is not None
-        elf, reason = file.elf, self._unmappable(walk.real)
-        if reason is None and self._dlopen and elf and elf.flags_1 & DF_1_NOOPEN:
+        if error is not None:
+            raise Unusable(Refused(path, by.who, error))
+        assert elf is not None  # where there is none, there is an error
+        if self._dlopen and elf.flags_1 & DF_1_NOOPEN:
             reason = "the library forbids to be opened at run time"
-        if reason is not None or elf is None:
-            raise Unusable(Refused(path, by.who, reason or file.error))
+            raise Unusable(Refused(path, by.who, reason))
         item = Object(path, elf, by, origin, loaded, path)
         self._name(item, name, path, elf.soname)
         self._ids[number] = item
         self._maps.append(item)
         return item
-
-    def _unmappable(self, real: bytes) -> str | None:
-        known = self.context.unmappable
-        if real not in known:
-            file = self.context.file(real)
-            known[real] = "it may not be read" if file is None else mappable(file)
-        return known[real]
 
     def _first_asked(self, name: bytes, by: Object) -> None:
         if not self._rtld_asked and self.rtld.loaded is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pants_plugin_minimg.bundler.elf import DF_1_NODEFLIB, Elf
-from pants_plugin_minimg.bundler.loader.accept import SKIP, verify
+from pants_plugin_minimg.bundler.loader.accept import SKIP, mappable, verify
 from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts, file_id
 from pants_plugin_minimg.bundler.loader.dst import expand
 from pants_plugin_minimg.bundler.loader.ldcache import flags_for
@@ -32,13 +32,16 @@ class _Chain:
 
 
 class Found(NamedTuple):
-    """A file that a name led to: `via` as of `Loaded`, `id` by device and inode."""
+    """A file that a name led to: `via` as of `Loaded`, `id` by device and inode; `error` says why
+    it cannot be mapped, None: it can."""
 
     path: bytes
     walk: Walk
     via: str
     id: tuple[int, int]
     origin: bytes
+    elf: Elf | None
+    error: str | None
 
 
 class Object:
@@ -134,7 +137,10 @@ class Search:
             return None
         path, walk, via = answer
         assert walk.stat is not None
-        found = Found(path, walk, via, file_id(walk.stat), dirname(path))
+        file = self.context.file(walk.real)
+        assert file is not None
+        number, origin = file_id(walk.stat), dirname(path)
+        found = Found(path, walk, via, number, origin, file.elf, mappable(file))
         if plain and b"/" not in name and len(self.closure.warnings) == warned:
             self._plain[name] = found
         return found

@@ -21,7 +21,6 @@ _NEW_MAGIC = b"glibc-ld.so.cache1.1"
 _OLD_HEADER, _OLD_ENTRY = 16, 12
 _NEW_HEADER, _NEW_ENTRY = 48, 24
 _MAX_NAME = 4096
-_DIGITS, _ZERO = b"0123456789", 0x30
 
 
 class Cache:
@@ -49,16 +48,16 @@ def compared(name: bytes) -> bytes:
 
     glibc elf/dl-cache.c, _dl_cache_libcmp.
     """
-    if b"0" not in name[:-1]:  # as nearly always
-        return name
-    out = bytearray()
-    in_number = False
-    for index, byte in enumerate(name):
-        if byte == _ZERO and not in_number and name[index + 1 : index + 2].isdigit():
-            continue
-        in_number = byte in _DIGITS
-        out.append(byte)
-    return bytes(out)
+    pieces = []
+    start = 0  # behind the zero that was left out last
+    zero = name.find(b"0")
+    while zero >= 0:
+        leads = zero == start or not name[zero - 1 : zero].isdigit()
+        if leads and name[zero + 1 : zero + 2].isdigit():
+            pieces.append(name[start:zero])
+            start = zero + 1
+        zero = name.find(b"0", zero + 1)
+    return b"".join([*pieces, name[start:]])
 
 
 def flags_for(header: Header) -> frozenset[int]:
