@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from types import SimpleNamespace
 
@@ -247,7 +247,7 @@ def _inside(name: bytes, options: argparse.Namespace | SimpleNamespace) -> bytes
 
 
 def _answers(
-    sysroot: Sysroot, library_path: bytes, as_json: bool, paths: Sequence[bytes]
+    sysroot: Sysroot, library_path: bytes, as_json: bool, paths: Iterable[bytes]
 ) -> list[tuple[int, bytes, str | None]]:
     """Of each file its status, what is shown of it, and what standard error says."""
     starts = Starts(sysroot, library_path)

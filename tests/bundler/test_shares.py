@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable
 
 import pytest
 
 from pants_plugin_minimg.bundler.shares import in_shares
 
 
-def _work(items: Sequence[int]) -> list[tuple[int, int]]:
+def _work(items: Iterable[int]) -> list[tuple[int, int]]:
     return [(item * item, os.getpid()) for item in items]
 
 
@@ -24,17 +25,26 @@ def test_order_and_whole(
     done = in_shares(_work, range(count), 10)
     assert [square for square, _ in done] == [number * number for number in range(count)]
     used = len({process for _, process in done})
-    assert used == min(count, max(1, min(processors or 1, count // 10, 8)))
+    assert used <= max(1, min(processors or 1, count // 10, 8))
+
+
+def test_neighbours_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    done = [process for _, process in in_shares(_work, range(40), 10)]
+    assert all(len(set(done[start : start + 7])) == 1 for start in range(0, 28, 7))
 
 
 def test_a_process_that_dies_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     here = os.getpid()
 
-    def dies(items: Sequence[int]) -> list[int]:
-        if os.getpid() != here and 30 in items:
-            os.kill(os.getpid(), 9)
-        return list(items)
+    def dies(items: Iterable[int]) -> list[int]:
+        if os.getpid() == here:
+            time.sleep(0.05)  # so that others have a block before
+        for item in (taken := list(items)):
+            if os.getpid() != here and item % 10 == 0:
+                os.kill(os.getpid(), 9)
+        return taken
 
     assert in_shares(dies, range(40), 10) == list(range(40))
 
@@ -42,10 +52,11 @@ def test_a_process_that_dies_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_failure_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
-    def fails(items: Sequence[int]) -> list[int]:
-        if 15 in items:
+    def fails(items: Iterable[int]) -> list[int]:
+        taken = list(items)
+        if 15 in taken:
             raise ValueError("15")
-        return list(items)
+        return taken
 
     with pytest.raises(ValueError, match="15"):
         in_shares(fails, range(20), 10)
