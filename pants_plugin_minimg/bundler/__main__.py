@@ -90,7 +90,12 @@ def _end_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """The program as a process of its own."""
     status = main(sys.argv[1:])
     gc.freeze()  # else Python ends with a look for circles in all that is there
     sys.exit(status)
+
+
+if __name__ == "__main__":
+    start()

@@ -33,9 +33,9 @@ import sys
 
 sys.path.insert(1, sys.path[0] + "/{ARCHIVE}")
 
-from {_OWN}.bundler.__main__ import main
+from {_OWN}.bundler.__main__ import start
 
-sys.exit(main(sys.argv[1:]))
+start()
 """
 
 

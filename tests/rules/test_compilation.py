@@ -25,9 +25,9 @@ import single
 SOURCE = pkgutil.get_data("{OWN}.bundler.python", "compiler.py").decode()
 
 
-def main(arguments):
-    print(one.__file__, native.__file__, single.NAME, SOURCE, *arguments)
-    return 3
+def start():
+    print(one.__file__, native.__file__, single.NAME, SOURCE, *sys.argv[1:])
+    sys.exit(3)
 """
 PEX = {
     ".deps/one-1.0-py3-none-any.whl/one/__init__.py": "from one import deep\n",
