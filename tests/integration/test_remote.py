@@ -21,6 +21,8 @@ from tests.integration.pants_runs import Repository, Run, source_root
 PYTHON = "/usr/bin/python3"
 #: Steps that tell of the machine that they run on are nobody else's.
 OF_HOST = "Find what fileserver:image consists of"
+#: What is run in each step.
+TOOL = ".minimg/bundler/__main__.pyc"
 OWN = (OF_HOST,)
 IMAGE = """
 local_environment(name="local")
@@ -91,7 +93,7 @@ class Machine:
 
 def _done(run: Run) -> set[str]:
     """Processes of the plugin that were started on this machine."""
-    ours = ('".minimg/bundler"', "compile_dir(")
+    ours = (f'"{TOOL}"', "compile_dir(")
     return {
         line.split('description: "')[1].split('"')[0]
         for line in run.stderr.splitlines()
@@ -178,7 +180,7 @@ def test_every_step_runs_on_a_worker(server: Server, tmp_path: Path) -> None:
     assert _counted(run, "remote_execution_requests") == _counted(run, "remote_execution_success")
     assert _done(run) == set()
     commands = [line for worker in workers for line in worker.commands()]
-    steps = {line.split(".minimg/bundler ")[1].split()[0] for line in commands if ".minimg" in line}
+    steps = {line.split(f"{TOOL} ")[1].split()[0] for line in commands if ".minimg" in line}
     assert steps == {"scope", "unpack", "plan", "layer", "image"}
     assert all(worker.commands() for worker in workers)
 
