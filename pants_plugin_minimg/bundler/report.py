@@ -62,7 +62,8 @@ def programs(entries: list[Entry], packed: list[dict[str, Any]]) -> list[dict[st
             raise MinimgError(
                 "MINIMG-E001", report["content"], "it was packed, and no path of the plan has it"
             )
-        facts = {key: value for key, value in report.items() if "content" not in key}
+        hidden = ("content", "packed_content")
+        facts = {key: value for key, value in report.items() if key not in hidden}
         found += [{"path": text(path), **facts} for path in paths]
     return sorted(found, key=lambda program: str(program["path"]))
 
