@@ -36,6 +36,8 @@ class Site:
         self.repository = Repository(folder / "repository")
         self.repository.write("BUILD", BUILD)
         self.store = folder / "store"
+        #: What every run that was started said.
+        self.log = folder / "log"
 
     @property
     def options(self) -> list[str]:
@@ -53,15 +55,16 @@ class Site:
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PANTS_", "PEX_"))}
         command = [str(source_root() / "pants"), *self.options, *options, "package", "//:image"]
-        return subprocess.Popen(
-            command,
-            cwd=self.repository.root,
-            env=inherited,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with open(self.log, "ab") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self.repository.root,
+                env=inherited,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def kill_daemon(self) -> None:
         for file in self.repository.root.glob(".pids/**/pantsd/pid"):
@@ -151,7 +154,7 @@ def test_interrupted_by_the_user(built: Built) -> None:
 
 def test_two_at_once(site: Site) -> None:
     both = [site.start("--no-pantsd") for _ in range(2)]
-    assert [running.wait(timeout=300) for running in both] == [0, 0]
+    assert [running.wait(timeout=300) for running in both] == [0, 0], site.log.read_text()
     whole_or_absent(site)
     first = site.digest()
     assert site.package() == first
