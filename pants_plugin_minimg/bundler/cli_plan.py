@@ -56,13 +56,15 @@ def run_plan(options: argparse.Namespace) -> None:
 
 
 def _write_plan(folder: str, result: Plan, consulted: dict[str, Any]) -> None:
-    from pants_plugin_minimg.bundler import plan
+    from pants_plugin_minimg.bundler import contents, plan
     from pants_plugin_minimg.bundler.inventory import stocktaking
 
-    os.makedirs(os.path.join(folder, "layers"), exist_ok=True)
     whole = result.to_json()
+    blobs = os.path.join(folder, "blobs")
+    parts = stocktaking.collect(whole, blobs)
+    contents.check_links(blobs)  # a layer that is in the cache would not see that a file changed
+    os.makedirs(os.path.join(folder, "layers"), exist_ok=True)
     _write(os.path.join(folder, "plan.json"), _json(whole))
-    parts = stocktaking.collect(whole, os.path.join(folder, "blobs"))
     _write(os.path.join(folder, "inventory.json"), _json(parts.to_json()))
     for number, entries in result.layers().items():
         _write(os.path.join(folder, "layers", f"{number}.json"), _json(plan.projection(entries)))

@@ -76,6 +76,20 @@ def path_of(folder: str, content: str) -> str:
     return os.readlink(path) if os.path.islink(path) else path
 
 
+def check_links(folder: str) -> None:
+    """Raises MinimgError MINIMG-E022 for a file of this machine that is no longer what it was.
+
+    For whoever read contents of `folder` in parts, and so cannot tell by what it read.
+    """
+    for content in sorted(os.listdir(folder)):
+        path = os.path.join(folder, content)
+        if not os.path.islink(path):
+            continue
+        with open_link(path) as file:
+            if _read(file, lambda chunk: None)[0] != content:
+                raise changed(os.readlink(path))
+
+
 def open_link(path: str) -> BinaryIO:
     """The file of this machine that a link of a folder names.
 

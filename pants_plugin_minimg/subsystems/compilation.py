@@ -39,12 +39,12 @@ start()
 """
 
 
-def _below(folder: str) -> Iterator[str]:
+def _below(folder: str) -> list[str]:
     """The files below a folder, relative to it, sorted."""
     found = []
     for where, _, names in os.walk(folder):
         found += [os.path.relpath(os.path.join(where, name), folder) for name in names]
-    return iter(sorted(found))
+    return sorted(found)
 
 
 def packages(pex: str) -> Iterator[str]:
@@ -91,7 +91,7 @@ def archive(tree: str) -> None:
 
     The same bytes for the same modules. Stored: an import is faster so.
     """
-    paths = list(_below(tree))
+    paths = _below(tree)
     native = {path.split("/")[0] for path in paths if path.endswith(_NATIVE)}
     with zipfile.ZipFile(os.path.join(tree, ARCHIVE), "w") as out:
         for path in paths:

@@ -8,11 +8,14 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pants_plugin_minimg.bundler import contents
 from pants_plugin_minimg.bundler.__main__ import main
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.inventory import stocktaking
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.recorder import Recorder
 from pants_plugin_minimg.bundler.sysroot import DirSysroot, OverlaySysroot, TreeSysroot
@@ -120,7 +123,10 @@ def test_a_file_that_changed_since(
     blobs = tmp_path / "blobs"
     wanted = entry(library)
     contents.store(machine(), [wanted], {}, str(blobs), copy=False)
+    contents.check_links(str(blobs))
     change(library)
+    with pytest.raises(MinimgError, match=f"^MINIMG-E022 {library}: the file changed"):
+        contents.check_links(str(blobs))
     projection = tmp_path / "projection.json"
     entries = with_parents([file(b"/usr/lib/liba.so", str(wanted.content))])
     projection.write_text(
@@ -131,3 +137,37 @@ def test_a_file_that_changed_since(
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith(f"MINIMG-E022 {library}: the file changed")
     assert not [path for path in out.rglob("*") if path.is_file()]
+
+
+def test_a_file_that_changes_while_stock_is_taken(
+    tmp_path: Path,
+    library: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The inventory may be of other bytes, and a layer that is in the cache would not tell."""
+    collect = stocktaking.collect
+
+    def collect_and_change(plan: Any, blobs: str) -> Any:
+        links = [path for path in Path(blobs).iterdir() if path.is_symlink()]
+        assert links
+        target = os.readlink(links[0])
+        shutil.copy(target, tmp_path / "other")
+        links[0].unlink()
+        links[0].symlink_to(tmp_path / "other")
+        (tmp_path / "other").write_bytes(b"other")
+        return collect(plan, blobs)
+
+    monkeypatch.setattr(stocktaking, "collect", collect_and_change)
+    request = {
+        "version": 1,
+        "address": "//a:image",
+        "sysroot": {"kind": "host"},
+        "executables": ["/bin/sh"],
+        "link": True,
+    }
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    out = tmp_path / "out"
+    assert main(["plan", f"--request={tmp_path / 'request.json'}", f"--out={out}"]) == 2
+    assert "MINIMG-E022" in capsys.readouterr().err
+    assert not (out / "plan.json").exists()
