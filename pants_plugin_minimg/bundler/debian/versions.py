@@ -24,17 +24,15 @@ _HOLDS: dict[str, Callable[[int], bool]] = {
 
 
 @cache
-def _parse(version: str) -> Any:
+def _parts(version: str) -> tuple[int, str, str]:
+    """Epoch, upstream's version and revision."""
     found = _FORM.match(version)
     if found is None or version.endswith("-"):
         raise ValueError(f"{version!r} is not a version")
     epoch = int((found[1] or "0")[-11:])
     if epoch > _MAX_EPOCH or len((found[1] or "0").lstrip("0")) > 10:
         raise ValueError(f"the epoch of {version!r} is too large")
-    # Here, where it is needed: each process of a build would pay for the import.
-    from debian_inspector.version import Version
-
-    return Version(epoch=epoch, upstream=found[2], revision=found[3] or "0")
+    return epoch, found[2], found[3] or "0"
 
 
 def check(version: str) -> str:
@@ -42,8 +40,17 @@ def check(version: str) -> str:
 
     A colon after the epoch's, which the policy allows and no archive has, is refused too.
     """
-    _parse(version)
+    _parts(version)
     return version
+
+
+@cache
+def _read(version: str) -> Any:
+    # Here, where it is needed: who only reads relations need not pay for the import.
+    from debian_inspector.version import Version
+
+    epoch, upstream, revision = _parts(version)
+    return Version(epoch=epoch, upstream=upstream, revision=revision)
 
 
 @cache
@@ -51,7 +58,7 @@ def compare(one: str, other: str) -> int:
     """Negative when `one` is earlier, 0 when equal, positive when later. Raises ValueError."""
     from debian_inspector.version import compare_version_objects
 
-    return int(compare_version_objects(_parse(one), _parse(other)))
+    return int(compare_version_objects(_read(one), _read(other)))
 
 
 def satisfies(version: str, relation: str, wanted: str) -> bool:
