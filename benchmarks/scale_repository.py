@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ FOLDER = "benchmark-scale"
 _PROGRAMS = "/usr/bin"
 _SMALLEST, _LARGEST = 20_000, 400_000
 BUILD = """\
+file(name="ballast", source="ballast")
 for number in range({count}):
     file(name=f"program_{{number}}", source=f"program_{{number}}")
     minimal_docker_image(
@@ -26,6 +28,7 @@ for number in range({count}):
         format="{format}",
     )
     archive(name=f"archive_{{number}}", format="tar", files=[f":program_{{number}}"])
+    archive(name=f"large_{{number}}", format="tar", files=[f":program_{{number}}", ":ballast"])
 """
 
 
@@ -61,6 +64,7 @@ class Images:
             shutil.copyfile(found[number % len(found)], target)
             target.chmod(0o755)
             self.change(number, f"{count}")
+        self.ballast(0)
         (self.folder / "BUILD").write_text(BUILD.format(count=count, format=format))
 
     def program(self, number: int) -> Path:
@@ -71,8 +75,15 @@ class Images:
         with open(self.program(number), "ab") as file:
             file.write(f"\n{number} {text}\n".encode())
 
+    def ballast(self, size: int) -> None:
+        """What the large archives hold beside a program, in bytes."""
+        (self.folder / "ballast").write_bytes(random.Random(size).randbytes(size))
+
     def images(self) -> list[str]:
         return [f"//{self.name}:image_{number}" for number in range(self.count)]
 
     def archives(self) -> list[str]:
         return [f"//{self.name}:archive_{number}" for number in range(self.count)]
+
+    def large_archives(self) -> list[str]:
+        return [f"//{self.name}:large_{number}" for number in range(self.count)]
