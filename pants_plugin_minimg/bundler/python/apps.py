@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.closure import Programs, Resolver
 from pants_plugin_minimg.bundler.globs import join
-from pants_plugin_minimg.bundler.loader.context import context
 from pants_plugin_minimg.bundler.placement import App
 from pants_plugin_minimg.bundler.python import (
     bytecode,
@@ -76,11 +75,7 @@ class Apps:
             ]
             self._assembly.problems += compatibility.lacks(self._python, app.missing, app.origin)
             self._assembly.problems += compatibility.check(
-                self._python,
-                app.tree.constraints,
-                app.tree.distributions,
-                self._glibc(self._python),
-                app.origin,
+                self._python, app.tree.constraints, app.tree.distributions, app.origin
             )
 
     def add_bytecode(self) -> None:
@@ -117,11 +112,3 @@ class Apps:
                 f'`include`, as in "{text(python.library)}/csv.py".'
             )
         return [path for path in files if path in part.paths]
-
-    def _glibc(self, python: Interpreter) -> tuple[int, int] | None:
-        """The version that the interpreter's own loader is of; None with musl."""
-        sysroot, closures = self._assembly.sysroot, self._programs.closures
-        closure = closures.get(sysroot.walk(python.path).real) or closures.get(python.path)
-        if closure is None or closure.is_musl or closure.interp_walk is None:
-            return None
-        return context(sysroot).facts(closure.interp_walk.real).version

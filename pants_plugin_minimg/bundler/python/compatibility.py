@@ -30,7 +30,6 @@ _MOST_RELEASES = 50
 _VERSION = re.compile(
     r"(?:(\d+)!)?(\d+(?:\.\d+)*)(?:(a|b|rc)(\d+))?(?:\.post(\d+))?(?:\.dev(\d+))?(?:\+.*)?\Z"
 )
-_NEWEST_GLIBC = (2, 1 << 16)
 _SPECIFIER = re.compile(r"(===|==|!=|~=|<=|>=|<|>)\s*(\d+(?:\.\d+)*)(\.\*)?\Z")
 
 
@@ -38,10 +37,9 @@ def check(
     interpreter: Interpreter,
     constraints: Sequence[str],
     wheels: Sequence[str],
-    glibc: tuple[int, int] | None,
     origin: str,
 ) -> Iterator[MinimgError]:
-    """MINIMG-E044 for each thing that does not fit. `glibc` is the sysroot's, None with musl."""
+    """MINIMG-E044 for each thing that does not fit."""
     if constraints and not any(satisfies(each, interpreter.version) for each in constraints):
         version = ".".join(map(str, interpreter.version))
         yield MinimgError(
@@ -51,7 +49,7 @@ def check(
             "Take another sysroot, or other `interpreter_constraints`.",
         )
     for wheel in wheels:
-        problem = misfit(wheel, interpreter, glibc)
+        problem = misfit(wheel, interpreter)
         if problem is not None:
             yield MinimgError(
                 "MINIMG-E044",
@@ -78,12 +76,10 @@ def chosen(wheels: Iterable[str], interpreter: Interpreter) -> list[str]:
     """Of each project the wheel that is taken, as a PEX for several Pythons leaves it open: the
     newest version that fits, and the most specific tags. Where none fits, the newest, for `check`.
     """
-    # Which glibc is there is not known yet: `check` says so where a wheel needs a newer one.
-    glibc = None if interpreter.musl else _NEWEST_GLIBC
     best: dict[str, tuple[Any, str]] = {}
     for wheel in wheels:
         project, version, tags = _parts(wheel)
-        fits = misfit(wheel, interpreter, glibc) is None
+        fits = misfit(wheel, interpreter) is None
         rank = (fits, _version_key(version), _specific(tags), wheel)
         if project not in best or rank > best[project][0]:
             best[project] = rank, wheel
@@ -173,7 +169,7 @@ def specified(specifier: str, version: tuple[int, int, int]) -> bool:
     }[operator]
 
 
-def misfit(wheel: str, interpreter: Interpreter, glibc: tuple[int, int] | None) -> str | None:
+def misfit(wheel: str, interpreter: Interpreter) -> str | None:
     """Why none of a wheel's tags fits, or None. A name without tags is no wheel, and fits."""
     parts = wheel[: -len(".whl")].split("-") if wheel.endswith(".whl") else []
     if len(parts) < 5:
@@ -181,7 +177,7 @@ def misfit(wheel: str, interpreter: Interpreter, glibc: tuple[int, int] | None) 
     pythons, abis, platforms = (part.split(".") for part in parts[-3:])
     if not any(_python_fits(p, a, interpreter) for p in pythons for a in abis):
         return f"{parts[-3]}-{parts[-2]} on a sysroot with Python {interpreter.short}"
-    reasons = [_platform_misfit(platform, interpreter, glibc) for platform in platforms]
+    reasons = [_platform_misfit(platform, interpreter) for platform in platforms]
     return None if None in reasons else str(reasons[0])
 
 
@@ -200,16 +196,14 @@ def _python_fits(python: str, abi: str, interpreter: Interpreter) -> bool:
     return match[1] == "cp" and tagged == minor and abi in (own, f"{own}m")
 
 
-def _platform_misfit(
-    platform: str, interpreter: Interpreter, glibc: tuple[int, int] | None
-) -> str | None:
+def _platform_misfit(platform: str, interpreter: Interpreter) -> str | None:
     if platform == "any":
         return None
     machine = MACHINES.get(interpreter.machine, "")
     if not platform.endswith(f"_{machine}"):
         return f"{platform} on a sysroot for {machine or 'an unknown machine'}"
     family = platform[: -len(machine) - 1]
-    match = _LINUX.match(platform)
+    match, glibc = _LINUX.match(platform), interpreter.glibc
     if family == "linux":
         return None
     if family in _OLD or (match is not None and match[1] == "many"):

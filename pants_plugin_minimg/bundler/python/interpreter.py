@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pants_plugin_minimg.bundler import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.globs import join
+from pants_plugin_minimg.bundler.loader.context import context
 from pants_plugin_minimg.bundler.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
@@ -24,14 +25,14 @@ class Interpreter:
     """`path` as it is named, `library` the folder of the standard library (canonical).
 
     `version` has two or three parts: the last one is unknown where the program does not tell.
-    `machine` is ELF's, `musl` whether the program asks for musl's loader.
+    `machine` is ELF's, `glibc` the version of the loader that it asks for: None with musl's.
     """
 
     path: bytes
     version: tuple[int, ...]
     library: bytes
     machine: int
-    musl: bool = False
+    glibc: tuple[int, int] | None
 
     @property
     def short(self) -> str:
@@ -74,10 +75,16 @@ def _interpreter(sysroot: Sysroot, path: bytes, real: bytes, address: str) -> In
         if library.stat is None or library.stat.kind != "dir":
             continue
         if sysroot.walk(join(library.real, b"os.py")).stat is not None:
-            musl = b"/ld-musl-" in (program.interp or b"")
-            machine = program.header.machine
-            return Interpreter(path, _version(content, minor), library.real, machine, musl)
+            version, machine = _version(content, minor), program.header.machine
+            glibc = _glibc(sysroot, program.interp or b"")
+            return Interpreter(path, version, library.real, machine, glibc)
     raise _unusable(path, address, f"has no standard library in {text(prefix)}/lib/python3.N")
+
+
+def _glibc(sysroot: Sysroot, loader: bytes) -> tuple[int, int] | None:
+    if b"/ld-musl-" in loader:
+        return None
+    return context(sysroot).facts(sysroot.walk(loader).real).version
 
 
 def _minors(sysroot: Sysroot, folder: bytes) -> list[int]:

@@ -145,6 +145,16 @@ def test_of_a_pex_for_several_pythons_the_fitting_wheels(root: Root, tmp_path: P
     assert entry.content == hashlib.sha256(b"new = 1\n").hexdigest()
 
 
+def test_of_a_pex_for_several_glibcs_the_newest_that_is_there(root: Root, tmp_path: Path) -> None:
+    wheels = {
+        f"n-1-cp311-cp311-manylinux_2_{minor}_x86_64.whl": {"n.py": b"minor = %d\n" % minor}
+        for minor in (17, 28, 38)
+    }
+    made = plan(root, tmp_path, app(tmp_path, wheels))
+    (entry,) = [entry for entry in made.entries if entry.path == b"/app/lib/n.py"]
+    assert entry.content == hashlib.sha256(b"minor = 28\n").hexdigest()
+
+
 def test_what_the_python_does_not_need_is_left_out(root: Root, tmp_path: Path) -> None:
     wheels = {
         "n-1-cp39-cp39-linux_x86_64.whl": {"n.py": b""},

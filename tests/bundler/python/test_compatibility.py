@@ -9,7 +9,7 @@ import pytest
 from pants_plugin_minimg.bundler.python.compatibility import check, chosen, misfit, satisfies
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 
-PYTHON = Interpreter(b"/usr/bin/python3", (3, 11, 2), b"/usr/lib/python3.11", 62)
+PYTHON = Interpreter(b"/usr/bin/python3", (3, 11, 2), b"/usr/lib/python3.11", 62, (2, 36))
 
 
 @pytest.mark.parametrize(
@@ -65,20 +65,20 @@ def test_constraints(constraint: str, version: tuple[int, ...], fits: bool) -> N
     ],
 )
 def test_tags(tags: str, problem: str | None) -> None:
-    assert misfit(f"name-1.0-{tags}.whl", PYTHON, (2, 36)) == problem
-    assert misfit(f"name-1.0-1-{tags}.whl", PYTHON, (2, 36)) == problem
+    assert misfit(f"name-1.0-{tags}.whl", PYTHON) == problem
+    assert misfit(f"name-1.0-1-{tags}.whl", PYTHON) == problem
 
 
 def test_musl() -> None:
-    wheel = "n-1-cp311-cp311-{}_x86_64.whl"
-    assert misfit(wheel.format("musllinux_1_2"), PYTHON, None) is None
-    told = misfit(wheel.format("manylinux2014"), PYTHON, None)
+    wheel, musl = "n-1-cp311-cp311-{}_x86_64.whl", replace(PYTHON, glibc=None)
+    assert misfit(wheel.format("musllinux_1_2"), musl) is None
+    told = misfit(wheel.format("manylinux2014"), musl)
     assert told == "manylinux2014_x86_64 on a sysroot with musl"
 
 
 def test_each_problem_is_told() -> None:
     wheels = ["a-1-py3-none-any.whl", "b-1-cp312-cp312-linux_x86_64.whl", "odd name"]
-    first, second = check(PYTHON, ["CPython==3.9.*", "CPython>=3.12"], wheels, (2, 36), "//a:b")
+    first, second = check(PYTHON, ["CPython==3.9.*", "CPython>=3.12"], wheels, "//a:b")
     assert {first.code, second.code} == {"MINIMG-E044"}
     assert first.problem == (
         "it is for CPython==3.9.* or CPython>=3.12, and the sysroot has Python 3.11.2"
@@ -96,6 +96,8 @@ def test_each_problem_is_told() -> None:
         (["a-1-cp39-abi3-linux_x86_64", "a-1-cp311-cp311-linux_x86_64"], 1),
         (["a-1-cp311-cp311-linux_aarch64", "a-1-cp311-cp311-linux_x86_64"], 1),
         (["a-1-cp311-cp311-musllinux_1_1_x86_64", "a-1-cp311-cp311-manylinux2014_x86_64"], 1),
+        (["a-1-cp311-cp311-manylinux_2_17_x86_64", "a-1-cp311-cp311-manylinux_2_38_x86_64"], 0),
+        (["a-1-cp311-cp311-manylinux_2_17_x86_64", "a-1-cp311-cp311-manylinux_2_36_x86_64"], 1),
         (["a-1-cp39-cp39-linux_x86_64", "a-2-cp39-cp39-linux_x86_64"], 1),  # for `check` to tell
         (["a-1-cp311-cp311t-linux_x86_64", "a-1-cp311-cp311-linux_x86_64"], 1),
         (["A_b-1-py3-none-any", "a.b-1.post1-py3-none-any"], 1),
@@ -116,5 +118,5 @@ def test_other_projects_stay_and_musl_takes_its_own() -> None:
         "a-1-cp311-cp311-musllinux_1_1_x86_64.whl", "a-1-cp311-cp311-manylinux2014_x86_64.whl",
         "b-1-py3-none-any.whl", "no wheel",
     ]  # fmt: skip
-    musl = replace(PYTHON, musl=True)
+    musl = replace(PYTHON, glibc=None)
     assert chosen(names, musl) == [names[0], names[2], names[3]]

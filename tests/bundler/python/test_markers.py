@@ -10,7 +10,7 @@ from packaging.markers import InvalidMarker, Marker, UndefinedComparison, Undefi
 from pants_plugin_minimg.bundler.python import markers
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 
-PYTHON = Interpreter(b"/usr/bin/python3", (3, 11, 2), b"/usr/lib/python3.11", 62)
+PYTHON = Interpreter(b"/usr/bin/python3", (3, 11, 2), b"/usr/lib/python3.11", 62, (2, 36))
 VARIABLES = markers.environment(PYTHON)
 
 
@@ -59,7 +59,7 @@ def test_markers(marker: str, extras: tuple[str, ...], truth: bool | None) -> No
 
 
 def test_what_the_program_does_not_tell_is_open() -> None:
-    unknown = Interpreter(b"/p", (3, 11), b"/l", 9999)
+    unknown = Interpreter(b"/p", (3, 11), b"/l", 9999, (2, 36))
     variables = markers.environment(unknown)
     for marker in ('python_full_version < "3.11.4"', 'platform_machine == "x86_64"'):
         assert markers.holds(marker, variables, ()) is None

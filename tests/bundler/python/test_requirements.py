@@ -9,7 +9,7 @@ import pytest
 from pants_plugin_minimg.bundler.python import requirements
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 
-PYTHON = Interpreter(b"/usr/bin/python3", (3, 11, 2), b"/usr/lib/python3.11", 62)
+PYTHON = Interpreter(b"/usr/bin/python3", (3, 11, 2), b"/usr/lib/python3.11", 62, (2, 36))
 
 
 @pytest.mark.parametrize(
