@@ -29,12 +29,13 @@ from pathlib import Path
 from benchmarks.ours import CannotMeasure
 from benchmarks.sysroot_packages import APT, Archive, Locked, architecture, extract
 from benchmarks.sysroot_tool import Tool
-from pants_plugin_minimg.bundler import elf, loader
+from pants_plugin_minimg.bundler import loader
+from pants_plugin_minimg.bundler.binaries import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.implicit import hints, strings
 from pants_plugin_minimg.bundler.implicit.openings import read_notes
 from pants_plugin_minimg.bundler.loader.context import context
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
 SUITE = "trixie"
 #: Those that carry notes, and what has the libraries that they name.

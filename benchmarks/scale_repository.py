@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.ours import CannotMeasure
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
 FOLDER = "benchmark-scale"
 _PROGRAMS = "/usr/bin"

@@ -26,7 +26,7 @@ from benchmarks.machine import describe
 from benchmarks.measure import Times
 from benchmarks.record import Aim, Record
 from benchmarks.report import aims_table, speeds_table
-from pants_plugin_minimg.bundler import credentials
+from pants_plugin_minimg.bundler.planning import credentials
 
 PAGE = pages.SECRETS
 _CHUNK = 1 << 20

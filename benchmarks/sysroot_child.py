@@ -44,10 +44,10 @@ def command(request: dict[str, Any]) -> dict[str, Any]:
 def closure(request: dict[str, Any]) -> dict[str, Any]:
     """The closure of each of `programs` in `sysroot`; `answers` is a digest of all that was found,
     `complete` are the ELF programs that an image can hold: nothing missing, no set-uid bit."""
-    from pants_plugin_minimg.bundler.cli_closure import OK, answer
+    from pants_plugin_minimg.bundler.commands.closure import OK, answer
     from pants_plugin_minimg.bundler.loader.starts import Starts
-    from pants_plugin_minimg.bundler.request import SysrootSource
-    from pants_plugin_minimg.bundler.sysroots import open_sysroot
+    from pants_plugin_minimg.bundler.planning.request import SysrootSource
+    from pants_plugin_minimg.bundler.sysroots.opening import open_sysroot
 
     raw = request["sysroot"]
     source = SysrootSource(raw["kind"], raw.get("root", "/"), tuple(raw.get("packages", ())))
@@ -96,7 +96,7 @@ def _unpack(arguments: list[Any]) -> None:
 def compress(request: dict[str, Any]) -> dict[str, Any]:
     """Compresses each different layer of `images` (tars) again: the bytes that come out, and the
     seconds of that alone."""
-    from pants_plugin_minimg.bundler.gzipstream import Gzip, Pieces
+    from pants_plugin_minimg.bundler.rendering.gzipstream import Gzip, Pieces
 
     seen: dict[str, int] = {}
     seconds = 0.0

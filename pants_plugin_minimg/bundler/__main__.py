@@ -18,21 +18,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Which module has a command: only that one is imported, since the start is paid by every process.
+#: Which module of `commands` has a command: it alone is imported, as every process pays for it.
 _COMMANDS = {
-    "closure": "cli_closure",
-    "plan": "cli_plan",
-    **dict.fromkeys(("layer", "pack", "image", "index", "tar"), "cli_image"),
-    **dict.fromkeys(("lock", "sources"), "cli_lock"),
-    "scope": "cli_scope",
-    **dict.fromkeys(("unpack", "rootfs"), "cli_unpack"),
-    **dict.fromkeys(("referrer", "push"), "cli_push"),
-    "verify": "cli_verify",
-    "trial": "cli_trial",
-    "packtrial": "cli_packtrial",
-    "html": "cli_html",
-    **dict.fromkeys(("why", "diff", "blobs"), "cli_why"),
-    "at-revision": "cli_revision",
+    "closure": "closure",
+    "plan": "plan",
+    **dict.fromkeys(("layer", "pack", "image", "index", "tar"), "image"),
+    **dict.fromkeys(("lock", "sources"), "lock"),
+    "scope": "scope",
+    **dict.fromkeys(("unpack", "rootfs"), "unpack"),
+    **dict.fromkeys(("referrer", "push"), "push"),
+    "verify": "verify",
+    "trial": "trial",
+    "packtrial": "packtrial",
+    "html": "html",
+    **dict.fromkeys(("why", "diff", "blobs"), "why"),
+    "at-revision": "revision",
 }
 
 _BAD_INPUT, _FAILED = 2, 4
@@ -41,12 +41,12 @@ _BAD_INPUT, _FAILED = 2, 4
 def options_of(arguments: list[str]) -> Any:
     """What the words mean, with the function `run` of their command. SystemExit for bad ones."""
     if arguments[:1] == ["closure"]:
-        from pants_plugin_minimg.bundler import cli_closure
+        from pants_plugin_minimg.bundler.commands import closure
 
-        plain = cli_closure.plain(arguments[1:])
+        plain = closure.plain(arguments[1:])
         if plain is not None:
             return plain
-    from pants_plugin_minimg.bundler import words
+    from pants_plugin_minimg.bundler.commands import words
 
     wanted = next((_COMMANDS[word] for word in arguments[:1] if word in _COMMANDS), None)
     modules = [wanted] if wanted else list(dict.fromkeys(_COMMANDS.values()))

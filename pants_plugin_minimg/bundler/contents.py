@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
-from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot, Sysroot
 
 _CHUNK = 1 << 20
 

@@ -15,7 +15,7 @@ from typing import Any
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
-from pants_plugin_minimg.bundler.sysroot import Sysroot, TreeSysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot, TreeSysroot
 from pants_plugin_minimg.bundler.text import path_bytes, text
 
 

@@ -73,7 +73,7 @@ from pants.engine.target import (
     Targets,
 )
 
-from pants_plugin_minimg.bundler import fingerprint
+from pants_plugin_minimg.bundler.sysroots import fingerprint
 from pants_plugin_minimg.engine._downloads import Attempt, Attempted
 from pants_plugin_minimg.engine._looks import Look, Looked
 from pants_plugin_minimg.engine._search_path import StandardSearchPath

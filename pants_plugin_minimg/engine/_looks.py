@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Look:
-    """`consulted`: the paths of a plan, in the JSON of `bundler/recorder.py`. None: the folders
-    that programs and libraries come from."""
+    """`consulted`: the paths of a plan, in the JSON of `bundler/sysroots/recorder.py`. None: the
+    folders that programs and libraries come from."""
 
     consulted: str | None = None
 

@@ -9,8 +9,8 @@ from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, OutputP
 from pants.engine.fs import CreateDigest, FileEntry
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg.bundler.imageindex import label
-from pants_plugin_minimg.bundler.oci import BLOBS
+from pants_plugin_minimg.bundler.rendering.imageindex import label
+from pants_plugin_minimg.bundler.rendering.oci import BLOBS
 from pants_plugin_minimg.subsystems.bundler import process, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.util_rules import host, htmlpage, image, products

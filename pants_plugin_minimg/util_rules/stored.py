@@ -10,8 +10,8 @@ from pants.engine.fs import CreateDigest, Digest, FileDigest, FileEntry
 from pants.engine.process import ProcessCacheScope
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg.bundler import oci
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.rendering import oci
 from pants_plugin_minimg.subsystems.bundler import Bundler, BundlerError, process, succeeded
 
 _NAME = re.compile(r"(sha256:[0-9a-f]{64})(?::([0-9]{1,9}))?\Z")

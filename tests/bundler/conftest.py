@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
 from . import rootfs
 

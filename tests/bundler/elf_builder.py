@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pants_plugin_minimg.bundler.elf import (
+from pants_plugin_minimg.bundler.binaries.elf import (
     DF_1_NODEFLIB,
     DT_AUXILIARY,
     DT_FILTER,

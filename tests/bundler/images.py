@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pants_plugin_minimg.bundler import cli_image
+from pants_plugin_minimg.bundler.commands import image as cli_image
 from pants_plugin_minimg.bundler.plan import Entry, order, parents
 
 PLATFORM = {"os": "linux", "architecture": "amd64"}

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pants_plugin_minimg.bundler import loader, planner, request
+from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.bundler.plan import Entry, Plan
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.planning import planner, request
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from tests import requirements
 
 from .elf_builder import Spec, build

@@ -26,12 +26,14 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from pants_plugin_minimg.bundler import loader, scripts, symbol_versions
+from pants_plugin_minimg.bundler import loader
+from pants_plugin_minimg.bundler.binaries import scripts
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.implicit import hints
 from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.bundler.implicit.openings import Openings, Wanted
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.planning import symbol_versions
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
 from .elf_builder import AUXILIARY, FILTER, GLIBC, MUSL, Spec, build
 from .implied import asks, holding, note, with_notes

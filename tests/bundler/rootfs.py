@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from pants_plugin_minimg.bundler import loader
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
 from .elf_builder import GLIBC, Spec, build
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler.elf import read_header
+from pants_plugin_minimg.bundler.binaries.elf import read_header
 from pants_plugin_minimg.bundler.loader import cachefile, ldcache
 from tests.requirements import unavailable, working
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler.elf import ElfError, Reader
+from pants_plugin_minimg.bundler.binaries.elf import ElfError, Reader
 from pants_plugin_minimg.bundler.inventory import cargoaudit
 from pants_plugin_minimg.bundler.inventory.cargoaudit import Crate
 from tests.requirements import program

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pants_plugin_minimg.bundler.implicit import charsets
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from tests import requirements
 
 from . import implied

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import cli_closure
+from pants_plugin_minimg.bundler.commands import closure as cli_closure
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.text import path_bytes
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as commands
-from pants_plugin_minimg.bundler import cli_why
+from pants_plugin_minimg.bundler.commands import why as cli_why
 
 ENTRIES = [
     {"path": f"/\u2192{number}", "kind": "file", "size": 9, "mode": 420, "uid": 0, "gid": 0}

@@ -17,8 +17,8 @@ from pants_plugin_minimg.bundler.__main__ import main
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.inventory import stocktaking
 from pants_plugin_minimg.bundler.plan import Entry
-from pants_plugin_minimg.bundler.recorder import Recorder
-from pants_plugin_minimg.bundler.sysroot import DirSysroot, OverlaySysroot, TreeSysroot
+from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot, OverlaySysroot, TreeSysroot
 from tests.bundler.images import blob, file, layer, put, with_parents
 
 

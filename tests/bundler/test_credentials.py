@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import credentials
+from pants_plugin_minimg.bundler.planning import credentials
 
 from .implied import Bench
 from .rootfs import Root

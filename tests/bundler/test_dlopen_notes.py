@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import elf
-from pants_plugin_minimg.bundler.elf import EM_386, EM_S390
+from pants_plugin_minimg.bundler.binaries import elf
+from pants_plugin_minimg.bundler.binaries.elf import EM_386, EM_S390
 from pants_plugin_minimg.bundler.implicit import dlopen_notes
 from pants_plugin_minimg.bundler.implicit.dlopen_notes import Note
 from pants_plugin_minimg.bundler.loader import cachefile

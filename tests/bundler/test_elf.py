@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from pants_plugin_minimg.bundler import elf, elf_symbols
-from pants_plugin_minimg.bundler.elf import ElfError
+from pants_plugin_minimg.bundler.binaries import elf, elf_symbols
+from pants_plugin_minimg.bundler.binaries.elf import ElfError
 
 from .elf_builder import AUXILIARY, FILTER, NEEDED, Spec, build
 from .host_files import elf_files

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as commands
-from pants_plugin_minimg.bundler import explain
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.inspection import explain
 from pants_plugin_minimg.bundler.plan import Entry
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import fingerprint
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.recorder import Recorder
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots import fingerprint
+from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
 
 def _recorder(*folders: Path) -> Recorder:

@@ -9,7 +9,7 @@ import pytest
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader.context import context
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
 from .elf_builder import AUXILIARY, FILTER, GLIBC, MUSL, NODEFLIB, Spec, build
 from .rootfs import Root

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import globs
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots import globs
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
 FILES = (
     "usr/share/app/a.txt",

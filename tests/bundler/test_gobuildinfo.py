@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler.elf import ElfError, Reader
+from pants_plugin_minimg.bundler.binaries.elf import ElfError, Reader
 from pants_plugin_minimg.bundler.inventory import gobuildinfo
 from pants_plugin_minimg.bundler.inventory.gobuildinfo import BuildInfo, Module
 from tests.requirements import program

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import planner
 from pants_plugin_minimg.bundler.debian.lockfile import Lock, Package, render
 from pants_plugin_minimg.bundler.isolation import materialize
-from pants_plugin_minimg.bundler.request import parse
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.planning import planner
+from pants_plugin_minimg.bundler.planning.request import parse
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from tests import requirements
 from tests.bundler import traces
 from tests.bundler.debian import debs

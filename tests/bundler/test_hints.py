@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import elf
-from pants_plugin_minimg.bundler.elf import ElfError
+from pants_plugin_minimg.bundler.binaries import elf
+from pants_plugin_minimg.bundler.binaries.elf import ElfError
 from pants_plugin_minimg.bundler.implicit import strings
 
 from . import implied

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import cli_closure, loader
-from pants_plugin_minimg.bundler.cli_closure import BAD, INCOMPLETE, Answer
+from pants_plugin_minimg.bundler import loader
+from pants_plugin_minimg.bundler.commands import closure as cli_closure
+from pants_plugin_minimg.bundler.commands.closure import BAD, INCOMPLETE, Answer
 from pants_plugin_minimg.bundler.loader.starts import Starts
 from tests.requirements import unavailable
 

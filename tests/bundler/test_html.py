@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as bundler
-from pants_plugin_minimg.bundler.explain import Explanation
 from pants_plugin_minimg.bundler.html import needs, page, treemap
 from pants_plugin_minimg.bundler.html.treemap import Box
+from pants_plugin_minimg.bundler.inspection.explain import Explanation
 from pants_plugin_minimg.bundler.plan import Entry
 from tests.requirements import working
 

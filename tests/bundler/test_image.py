@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import image as image_module
-from pants_plugin_minimg.bundler import imagespec
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.bundler.rendering import image as image_module
+from pants_plugin_minimg.bundler.rendering import imagespec
 from tests.bundler.images import NAMES, file, image, layer, put, read_image, run, with_parents
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

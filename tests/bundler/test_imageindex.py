@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as commands
-from pants_plugin_minimg.bundler import archive, jsonfile
+from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.bundler.rendering import archive
 from tests.bundler.indices import AMD, ARM, ARMHF, index, made
 from tests.requirements import docker, unavailable, working
 

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 MAIN = """
 import argparse, sys
-from pants_plugin_minimg.bundler import cli_image
+from pants_plugin_minimg.bundler.commands import image as cli_image
 parser = argparse.ArgumentParser()
 cli_image.add_parser(parser.add_subparsers())
 options = parser.parse_args()

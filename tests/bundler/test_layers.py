@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
-from pants_plugin_minimg.bundler.gzipstream import PIECE, Gzip, Pieces
 from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.rendering.gzipstream import PIECE, Gzip, Pieces
 from tests.bundler.images import (
     blob,
     directory,
@@ -189,7 +189,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_no_projection(tmp_path: Path, content: str) -> None:
-    from pants_plugin_minimg.bundler import layers
+    from pants_plugin_minimg.bundler.rendering import layers
 
     path = tmp_path / "projection.json"
     path.write_bytes(content.encode("utf-8", "surrogatepass"))

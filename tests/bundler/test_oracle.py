@@ -15,7 +15,7 @@ import pytest
 
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot, Sysroot
 
 from .elf_builder import GLIBC, MUSL
 from .graphs import Graph, random_graph

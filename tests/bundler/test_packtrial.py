@@ -135,7 +135,7 @@ def test_output_that_differs_by_nature_does_not_count(bench: Bench) -> None:
 def test_one_that_hangs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pants_plugin_minimg.bundler import packtrial
+    from pants_plugin_minimg.bundler.trials import packtrial
 
     monkeypatch.setattr(packtrial, "_TIMEOUT", 1.0)
     assert bench.run("PLAIN", "HANG") == 2

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import planner, request
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.bundler.loader import cachefile
 from pants_plugin_minimg.bundler.plan import Entry, Plan
-from pants_plugin_minimg.bundler.sysroot import Sysroot
+from pants_plugin_minimg.bundler.planning import planner, request
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 
 from .elf_builder import GLIBC, Spec, build
 from .rootfs import Root

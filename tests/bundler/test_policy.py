@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import policy, sizes
+from pants_plugin_minimg.bundler import sizes
 from pants_plugin_minimg.bundler.errors import Problems
-from pants_plugin_minimg.bundler.imagespec import Budget
 from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.planning import policy
+from pants_plugin_minimg.bundler.rendering.imagespec import Budget
 from tests.bundler.images import file, image, put, with_parents
 
 from .implied import Bench

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as bundler
-from pants_plugin_minimg.bundler import oci, referrers
+from pants_plugin_minimg.bundler.registry import referrers
+from pants_plugin_minimg.bundler.rendering import oci
 
 IMAGE = {
     "mediaType": oci.MANIFEST,

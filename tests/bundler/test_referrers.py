@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as bundler
-from pants_plugin_minimg.bundler import oci, referrers
+from pants_plugin_minimg.bundler.registry import referrers
+from pants_plugin_minimg.bundler.rendering import oci
 
 SUBJECT = {
     "mediaType": oci.MANIFEST,

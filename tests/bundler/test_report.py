@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import report
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.imagespec import ImageSpec, Name, Process
-from pants_plugin_minimg.bundler.oci import MANIFEST, Blob, Layer
 from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.rendering import report
+from pants_plugin_minimg.bundler.rendering.imagespec import ImageSpec, Name, Process
+from pants_plugin_minimg.bundler.rendering.oci import MANIFEST, Blob, Layer
 
 PROCESS = Process((), (), (), None, None, (), (), None, ())
 PLATFORM = {"os": "linux", "architecture": "amd64"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import scripts
+from pants_plugin_minimg.bundler.binaries import scripts
 from pants_plugin_minimg.bundler.errors import MinimgError
 
 from .rootfs import Root
@@ -123,7 +123,7 @@ def test_no_such_script(tools: Root) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/bin/sh"), reason="no /bin/sh here")
 def test_the_kernel_agrees_on_lengths_and_depth(tmp_path: Path) -> None:
-    from pants_plugin_minimg.bundler.sysroot import DirSysroot
+    from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
     for pad in range(230, 262):
         script = tmp_path / "s"

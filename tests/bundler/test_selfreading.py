@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import selfreading
+from pants_plugin_minimg.bundler.packing import selfreading
 from tests.requirements import program
 
 from .elf_builder import Spec, build

@@ -11,7 +11,7 @@ import pytest
 
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.loader.starts import Starts
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
 from .elf_builder import GLIBC, MUSL
 from .graphs import random_graph

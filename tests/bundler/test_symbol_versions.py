@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import elf, elf_versions, loader, symbol_versions
-from pants_plugin_minimg.bundler.elf_versions import MAX_RECORDS
+from pants_plugin_minimg.bundler import loader
+from pants_plugin_minimg.bundler.binaries import elf, elf_versions
+from pants_plugin_minimg.bundler.binaries.elf_versions import MAX_RECORDS
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.planning import symbol_versions
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from tests.requirements import program, unavailable
 
 from .elf_builder import GLIBC, MUSL, Spec
@@ -562,7 +564,7 @@ def test_pyelftools_finds_the_same_versions_by_section_headers() -> None:
 def test_elftools_is_imported_only_for_a_table() -> None:
     code = (
         "import sys\n"
-        "from pants_plugin_minimg.bundler import symbol_versions, runtime\n"
+        "from pants_plugin_minimg.bundler.planning import symbol_versions, runtime\n"
         "sys.exit(any(name.startswith('elftools') for name in sys.modules))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import (
+from pants_plugin_minimg.bundler.sysroots.sysroot import (
     DirSysroot,
     OverlaySysroot,
     TreeSysroot,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import tarstream
-from pants_plugin_minimg.bundler.tarstream import Member
+from pants_plugin_minimg.bundler.rendering import tarstream
+from pants_plugin_minimg.bundler.rendering.tarstream import Member
 from tests.requirements import program
 
 LONG = b"d/" + b"/".join([b"x" * 60] * 5)

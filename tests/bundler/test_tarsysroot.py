@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import DirSysroot, Sysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot, Sysroot
 from pants_plugin_minimg.bundler.tars.rootfs import convert, open_rootfs
 from pants_plugin_minimg.bundler.tars.sysroot import _MAX_OPEN, Node, TarSysroot
 from pants_plugin_minimg.bundler.tars.window import Handle, Window

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import trees
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.planning import trees
 from pants_plugin_minimg.bundler.python import pexfile
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import upx
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.gzipstream import Gzip
+from pants_plugin_minimg.bundler.packing import upx
+from pants_plugin_minimg.bundler.rendering.gzipstream import Gzip
 from pants_plugin_minimg.bundler.toolrun import Finished
 from tests.bundler.images import hello_program, put, run
 from tests.bundler.tools import script_tool, tool_of

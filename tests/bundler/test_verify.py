@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as commands
-from pants_plugin_minimg.bundler import jsonfile, oci, tarstream
+from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler.rendering import oci, tarstream
 
 from .rootfs import Root
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Union
 
-from pants_plugin_minimg.bundler import elf
-from pants_plugin_minimg.bundler.elf import DT_VERDEF, DT_VERNEED
+from pants_plugin_minimg.bundler.binaries import elf
+from pants_plugin_minimg.bundler.binaries.elf import DT_VERDEF, DT_VERNEED
 
 from .elf_builder import Spec, build
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler.elf import EM_AARCH64
+from pants_plugin_minimg.bundler.binaries.elf import EM_AARCH64
 from tests.bundler.debian import archive
 from tests.bundler.elf_builder import GLIBC, Spec, build
 from tests.bundler.versions import versioned

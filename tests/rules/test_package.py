@@ -24,7 +24,7 @@ from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg import register
 from pants_plugin_minimg.bundler import __main__ as bundler
-from pants_plugin_minimg.bundler import oci
+from pants_plugin_minimg.bundler.rendering import oci
 from pants_plugin_minimg.goals import package
 from pants_plugin_minimg.goals.diff import MinimgDiff
 from pants_plugin_minimg.goals.package import MinimalDockerImageFieldSet

@@ -15,7 +15,7 @@ from pants.engine.process import Process
 from pants.engine.target import Target
 from pants.testutil.option_util import create_subsystem
 
-from pants_plugin_minimg.bundler import cli_scope
+from pants_plugin_minimg.bundler.commands import scope as cli_scope
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem

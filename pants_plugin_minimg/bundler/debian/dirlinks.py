@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import MAX_LINKS
+from pants_plugin_minimg.bundler.sysroots.sysroot import MAX_LINKS
 from pants_plugin_minimg.bundler.text import text
 
 #: Always there, and there when something lies below them.

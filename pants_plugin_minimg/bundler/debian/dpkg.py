@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pants_plugin_minimg.bundler.debian.package import Package, fields, read
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import Sysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
 _DATABASE = b"/var/lib/dpkg"

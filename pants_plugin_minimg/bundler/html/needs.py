@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pants_plugin_minimg.bundler.explain import Explanation
+from pants_plugin_minimg.bundler.inspection.explain import Explanation
 from pants_plugin_minimg.bundler.plan import Entry
 
 #: How a reason begins that one program or library has for another.

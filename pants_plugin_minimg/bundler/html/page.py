@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 
 from pants_plugin_minimg.bundler.html.sections import platform_of, sections
-from pants_plugin_minimg.bundler.imageindex import label
+from pants_plugin_minimg.bundler.rendering.imageindex import label
 from pants_plugin_minimg.bundler.sizes import shown
 
 _STYLE = """

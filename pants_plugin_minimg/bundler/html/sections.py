@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from pants_plugin_minimg.bundler import oci
-from pants_plugin_minimg.bundler.explain import Explanation
 from pants_plugin_minimg.bundler.html import needs, treemap
 from pants_plugin_minimg.bundler.html.treemap import Box
+from pants_plugin_minimg.bundler.inspection.explain import Explanation
 from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.rendering import oci
 from pants_plugin_minimg.bundler.sizes import shown
 from pants_plugin_minimg.bundler.text import path_bytes, text
 

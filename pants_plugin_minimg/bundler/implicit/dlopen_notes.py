@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from pants_plugin_minimg.bundler.elf import Elf, ElfError, Reader
+from pants_plugin_minimg.bundler.binaries.elf import Elf, ElfError, Reader
 
 #: From what a program cannot do without to what it hardly misses.
 PRIORITIES = ("required", "recommended", "suggested")

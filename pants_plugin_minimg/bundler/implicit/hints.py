@@ -14,7 +14,7 @@ from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.bundler.implicit.openings import read_notes
 from pants_plugin_minimg.bundler.loader import Closure, Loaded
 from pants_plugin_minimg.bundler.loader.context import Context, context
-from pants_plugin_minimg.bundler.sysroot import Sysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
 #: What opens a library at run time: dlopen(3), and the wrappers of libltdl and GModule.

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from pants_plugin_minimg.bundler import elf_symbols
-from pants_plugin_minimg.bundler.elf import ElfError
+from pants_plugin_minimg.bundler.binaries import elf_symbols
+from pants_plugin_minimg.bundler.binaries.elf import ElfError
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.implicit import dlopen_notes, nss
 from pants_plugin_minimg.bundler.implicit.dlopen_notes import Note
 from pants_plugin_minimg.bundler.loader import Closure, Loaded, Missing, Opener, Opening, Refused
 from pants_plugin_minimg.bundler.loader.context import Context, context
-from pants_plugin_minimg.bundler.sysroot import Sysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
 

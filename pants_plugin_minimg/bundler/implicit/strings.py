@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from pants_plugin_minimg.bundler.elf import PT_LOAD, ElfError, Reader
-from pants_plugin_minimg.bundler.inventory import elfsections
+from pants_plugin_minimg.bundler.binaries import elfsections
+from pants_plugin_minimg.bundler.binaries.elf import PT_LOAD, ElfError, Reader
 
 _PF_X, _PF_W = 1, 2
 #: What is read of one file at most.

@@ -10,8 +10,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from pants_plugin_minimg.bundler.elf import ElfError, Reader
-from pants_plugin_minimg.bundler.inventory import elfsections
+from pants_plugin_minimg.bundler.binaries import elfsections
+from pants_plugin_minimg.bundler.binaries.elf import ElfError, Reader
 
 _SECTION = b".dep-v0"
 #: Bytes of JSON; cargo-auditable's own readers stop at 8 MiB as well.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from pants_plugin_minimg.bundler.elf import PT_LOAD, ElfError, Reader
-from pants_plugin_minimg.bundler.inventory import elfsections
+from pants_plugin_minimg.bundler.binaries import elfsections
+from pants_plugin_minimg.bundler.binaries.elf import PT_LOAD, ElfError, Reader
 
 _MAGIC = b"\xff Go buildinf:"
 _ALIGN, _HEADER = 16, 32

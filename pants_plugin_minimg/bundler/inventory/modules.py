@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
-from pants_plugin_minimg.bundler.elf import ElfError, Reader
+from pants_plugin_minimg.bundler.binaries.elf import ElfError, Reader
 from pants_plugin_minimg.bundler.inventory import cargoaudit, distinfo, gobuildinfo
 from pants_plugin_minimg.bundler.inventory.components import Module
 from pants_plugin_minimg.bundler.text import text

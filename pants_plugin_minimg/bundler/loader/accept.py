@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from pants_plugin_minimg.bundler.elf import (
+from pants_plugin_minimg.bundler.binaries.elf import (
     DF_1_PIE,
     EF_ARM_HARD_FLOAT,
     EM_ARM,

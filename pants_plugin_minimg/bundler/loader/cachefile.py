@@ -7,7 +7,7 @@ import re
 import struct
 from collections.abc import Mapping
 
-from pants_plugin_minimg.bundler.elf import Header
+from pants_plugin_minimg.bundler.binaries.elf import Header
 from pants_plugin_minimg.bundler.loader.ldcache import flags_for
 
 _MAGIC = b"glibc-ld.so.cache1.1"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pants_plugin_minimg.bundler import elf
+from pants_plugin_minimg.bundler.binaries import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader.ldcache import Cache, parse
 from pants_plugin_minimg.bundler.records import NamedTuple
-from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import Stat, Sysroot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Context:
     def _read_symbols(
         self, real: bytes, names: tuple[bytes, ...], defined: bool
     ) -> frozenset[bytes]:
-        from pants_plugin_minimg.bundler import elf_symbols
+        from pants_plugin_minimg.bundler.binaries import elf_symbols
 
         found = self.file(real)
         if found is None or found.elf is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pants_plugin_minimg.bundler.elf import DF_1_NOOPEN, DT_AUXILIARY, DT_NEEDED
+from pants_plugin_minimg.bundler.binaries.elf import DF_1_NOOPEN, DT_AUXILIARY, DT_NEEDED
 from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts, file_id
 from pants_plugin_minimg.bundler.loader.dst import expand
 from pants_plugin_minimg.bundler.loader.glibc_search import (
@@ -23,7 +23,7 @@ from pants_plugin_minimg.bundler.loader.model import (
     Refused,
     Settings,
 )
-from pants_plugin_minimg.bundler.sysroot import Walk
+from pants_plugin_minimg.bundler.sysroots.sysroot import Walk
 from pants_plugin_minimg.bundler.text import text
 
 PRELOAD = b"/etc/ld.so.preload"

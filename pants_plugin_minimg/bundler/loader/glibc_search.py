@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pants_plugin_minimg.bundler.elf import DF_1_NODEFLIB, Elf
+from pants_plugin_minimg.bundler.binaries.elf import DF_1_NODEFLIB, Elf
 from pants_plugin_minimg.bundler.loader.accept import SKIP, mappable, verify
 from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts, file_id
 from pants_plugin_minimg.bundler.loader.dst import expand
@@ -15,7 +15,7 @@ from pants_plugin_minimg.bundler.loader.ldcache import flags_for
 from pants_plugin_minimg.bundler.loader.model import Closure, Loaded, Missing, Refused
 from pants_plugin_minimg.bundler.loader.platforms import baseline_platform
 from pants_plugin_minimg.bundler.records import NamedTuple
-from pants_plugin_minimg.bundler.sysroot import Walk
+from pants_plugin_minimg.bundler.sysroots.sysroot import Walk
 from pants_plugin_minimg.bundler.text import text
 
 CACHE = b"/etc/ld.so.cache"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import abc
 
-from pants_plugin_minimg.bundler.elf import Elf
+from pants_plugin_minimg.bundler.binaries.elf import Elf
 from pants_plugin_minimg.bundler.records import NamedTuple
-from pants_plugin_minimg.bundler.sysroot import Walk
+from pants_plugin_minimg.bundler.sysroots.sysroot import Walk
 
 
 class Settings(NamedTuple):

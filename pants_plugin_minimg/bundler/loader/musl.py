@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pants_plugin_minimg.bundler.elf import DT_NEEDED, ET_DYN, ET_EXEC, Elf, Header
+from pants_plugin_minimg.bundler.binaries.elf import DT_NEEDED, ET_DYN, ET_EXEC, Elf, Header
 from pants_plugin_minimg.bundler.loader.context import Context, file_id
 from pants_plugin_minimg.bundler.loader.model import (
     Closure,
@@ -15,7 +15,7 @@ from pants_plugin_minimg.bundler.loader.model import (
     Refused,
     Settings,
 )
-from pants_plugin_minimg.bundler.sysroot import Walk
+from pants_plugin_minimg.bundler.sysroots.sysroot import Walk
 from pants_plugin_minimg.bundler.text import text
 
 _DEFAULT_PATH = b"/lib:/usr/local/lib:/usr/lib"

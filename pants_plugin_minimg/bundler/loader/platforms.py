@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pants_plugin_minimg.bundler.elf import (
+from pants_plugin_minimg.bundler.binaries.elf import (
     EF_ARM_HARD_FLOAT,
     EM_386,
     EM_AARCH64,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pants_plugin_minimg.bundler import elf
+from pants_plugin_minimg.bundler.binaries import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader.context import Context, LoaderFacts, context
 from pants_plugin_minimg.bundler.loader.model import Closure, Opener, Opening, Settings
 from pants_plugin_minimg.bundler.loader.platforms import default_directories, default_loaders
-from pants_plugin_minimg.bundler.sysroot import Sysroot, Walk
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot, Walk
 from pants_plugin_minimg.bundler.text import text
 
 #: What makes glibc open libgcc_s.so.1 (nptl/pthread_cancel.c, pthread_exit.c, debug/backtrace.c).

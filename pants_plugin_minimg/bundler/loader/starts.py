@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pants_plugin_minimg.bundler.elf import Elf
+from pants_plugin_minimg.bundler.binaries.elf import Elf
 from pants_plugin_minimg.bundler.loader.context import context
 from pants_plugin_minimg.bundler.loader.model import Closure, Loaded
 from pants_plugin_minimg.bundler.loader.programs import resolve
-from pants_plugin_minimg.bundler.sysroot import Sysroot, Walk
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot, Walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pants_plugin_minimg.bundler.assembly import Assembly
-from pants_plugin_minimg.bundler.closure import Programs, Resolver
-from pants_plugin_minimg.bundler.globs import join
-from pants_plugin_minimg.bundler.placement import App
+from pants_plugin_minimg.bundler.planning.assembly import Assembly
+from pants_plugin_minimg.bundler.planning.closure import Programs, Resolver
+from pants_plugin_minimg.bundler.planning.placement import App
+from pants_plugin_minimg.bundler.planning.request import Request
 from pants_plugin_minimg.bundler.python import (
     bytecode,
     compatibility,
@@ -17,7 +17,7 @@ from pants_plugin_minimg.bundler.python import (
 from pants_plugin_minimg.bundler.python.apptree import CODE, LIBRARIES, MAIN
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 from pants_plugin_minimg.bundler.python.running import Runner
-from pants_plugin_minimg.bundler.request import Request
+from pants_plugin_minimg.bundler.sysroots.globs import join
 from pants_plugin_minimg.bundler.text import text
 
 #: How many places a line of the log names.

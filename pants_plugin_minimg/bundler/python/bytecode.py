@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from pants_plugin_minimg.bundler.assembly import Assembly
 from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.planning.assembly import Assembly
+from pants_plugin_minimg.bundler.planning.request import Owned
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 from pants_plugin_minimg.bundler.python.running import Runner, at_once
-from pants_plugin_minimg.bundler.request import Owned
 from pants_plugin_minimg.bundler.text import text
 
 _SUFFIX = b".py"

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pants_plugin_minimg.bundler import elf
+from pants_plugin_minimg.bundler.binaries import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.globs import join
 from pants_plugin_minimg.bundler.loader.context import context
-from pants_plugin_minimg.bundler.sysroot import Sysroot
+from pants_plugin_minimg.bundler.sysroots.globs import join
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
 #: Where distributions and python.org's own builds put it.

@@ -8,12 +8,12 @@ import shutil
 from collections.abc import Sequence
 
 from pants_plugin_minimg.bundler import toolrun
-from pants_plugin_minimg.bundler.assembly import Assembly
-from pants_plugin_minimg.bundler.closure import Programs
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.globs import join
+from pants_plugin_minimg.bundler.planning.assembly import Assembly
+from pants_plugin_minimg.bundler.planning.closure import Programs
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
-from pants_plugin_minimg.bundler.sysroot import Sysroot
+from pants_plugin_minimg.bundler.sysroots.globs import join
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
 #: What an interpreter reads of its library before it runs the first line of a program of ours.

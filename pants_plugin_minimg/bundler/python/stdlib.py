@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pants_plugin_minimg.bundler.globs import join
-from pants_plugin_minimg.bundler.sysroot import Sysroot
+from pants_plugin_minimg.bundler.sysroots.globs import join
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 
 #: The values of `python_stdlib`.
 DEFAULT, ALL, REACHABLE = "default", "all", "reachable"

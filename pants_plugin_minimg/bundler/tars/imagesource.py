@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import Sysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import escaped, path_bytes
 
 LAYOUT, INDEX, DOCKER = b"/oci-layout", b"/index.json", b"/manifest.json"

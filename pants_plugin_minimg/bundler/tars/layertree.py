@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import MAX_LINKS
+from pants_plugin_minimg.bundler.sysroots.sysroot import MAX_LINKS
 from pants_plugin_minimg.bundler.tars.index import inside
 from pants_plugin_minimg.bundler.tars.reader import DIR, HARDLINK, LINK, Member, Tape
 from pants_plugin_minimg.bundler.text import text

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from pants_plugin_minimg.bundler.tars import scratchdir
 from pants_plugin_minimg.bundler.tars.decompress import chunks
 from pants_plugin_minimg.bundler.tars.imagesource import ImageSource

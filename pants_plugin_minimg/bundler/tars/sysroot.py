@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import BinaryIO, NamedTuple, cast
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.sysroot import Stat, Sysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import Stat, Sysroot
 from pants_plugin_minimg.bundler.tars.window import Handle, Window
 from pants_plugin_minimg.bundler.text import text
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pants_plugin_minimg.bundler import archive as archives
-from pants_plugin_minimg.bundler import jsonfile, oci
+from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.image import full_reference
-from pants_plugin_minimg.bundler.imageindex import label
+from pants_plugin_minimg.bundler.rendering import archive as archives
+from pants_plugin_minimg.bundler.rendering import oci
+from pants_plugin_minimg.bundler.rendering.image import full_reference
+from pants_plugin_minimg.bundler.rendering.imageindex import label
 from pants_plugin_minimg.bundler.tars.reader import DIR, FILE
 from pants_plugin_minimg.bundler.tars.window import Handle, Window
 from pants_plugin_minimg.bundler.verification import tars

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pants_plugin_minimg.bundler import tarstream
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.rendering import tarstream
 from pants_plugin_minimg.bundler.tars.reader import DIR, FILE, HARDLINK, LINK, Member, Tape, members
 from pants_plugin_minimg.bundler.tars.window import Handle, Window
 from pants_plugin_minimg.bundler.text import text

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
-from pants_plugin_minimg.bundler import layers as ourlayers
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.rendering import layers as ourlayers
 from pants_plugin_minimg.bundler.tars.decompress import chunks
 from pants_plugin_minimg.bundler.tars.reader import Member
 from pants_plugin_minimg.bundler.tars.sysroot import Node, TarSysroot

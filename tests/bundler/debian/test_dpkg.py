@@ -13,8 +13,8 @@ import pytest
 from pants_plugin_minimg.bundler.debian.dpkg import DpkgDatabase
 from pants_plugin_minimg.bundler.debian.package import Package
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.recorder import Recorder
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from tests.bundler.rootfs import Root
 from tests.requirements import program, unavailable
 

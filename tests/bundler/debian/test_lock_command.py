@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import cli_lock
+from pants_plugin_minimg.bundler.commands import lock as cli_lock
 from pants_plugin_minimg.bundler.debian import download, index, lockfile, locking, sources
 from pants_plugin_minimg.bundler.debian.download import Patience, Unavailable
 from pants_plugin_minimg.bundler.debian.index import Trust

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import cli_scope
+from pants_plugin_minimg.bundler.commands import scope as cli_scope
 from pants_plugin_minimg.bundler.debian.lockfile import Lock, Package, render
 from pants_plugin_minimg.bundler.errors import MinimgError
 

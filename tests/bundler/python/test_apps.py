@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler import planner, request
 from pants_plugin_minimg.bundler.errors import Problems
 from pants_plugin_minimg.bundler.plan import Plan
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.planning import planner, request
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from tests.bundler.elf_builder import Spec, build
 from tests.bundler.rootfs import Root
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler import planner, request
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Plan
+from pants_plugin_minimg.bundler.planning import planner, request
 from pants_plugin_minimg.bundler.python import compiler
-from pants_plugin_minimg.bundler.sysroot import DirSysroot
+from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from tests.requirements import program, unavailable
 
 from .pexes import pex

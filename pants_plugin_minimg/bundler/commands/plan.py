@@ -1,0 +1,90 @@
+"""The command `plan`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.sysroots import fingerprint
+from pants_plugin_minimg.bundler.text import path_bytes
+
+if TYPE_CHECKING:
+    from pants_plugin_minimg.bundler.plan import Plan
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    whole = commands.add_parser("plan", help="decide every path of an image")
+    whole.add_argument("--request", required=True)
+    whole.add_argument("--sweep", help="sweep.json, whose folders need no record of their own")
+    whole.add_argument("--out", required=True)
+    # Read by nobody: it is an argument so that its content is in the key of the process.
+    whole.add_argument("--outside", help="the state of what lies outside the sweep, if it changed")
+    whole.set_defaults(run=run_plan)
+
+
+def run_plan(options: argparse.Namespace) -> None:
+    import tempfile
+
+    from pants_plugin_minimg.bundler.planning import planner, request
+    from pants_plugin_minimg.bundler.sysroots.opening import open_sysroot
+    from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
+
+    wanted = request.load(options.request)
+    swept = _read(options.sweep) if options.sweep else {"folders": [], "files": []}
+    sysroot = open_sysroot(wanted.sysroot)
+    recorder = None
+    if wanted.sysroot.kind == "host":
+        recorder = Recorder(
+            sysroot, map(path_bytes, swept["folders"]), map(path_bytes, swept["files"])
+        )
+        sysroot = recorder
+    os.makedirs(options.out, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.out) as scratch:
+        result = planner.build(wanted, sysroot, scratch, os.path.join(options.out, "blobs"))
+    consulted = recorder.consulted() if recorder else {"version": 1, "paths": {}, "listed": {}}
+    if fingerprint.again(consulted) != consulted:
+        raise MinimgError(
+            "MINIMG-E022",
+            wanted.address,
+            "files of this machine changed while the image's libraries were looked up",
+            "Run the command again when they are at rest.",
+        )
+    _write_plan(options.out, result, consulted)
+
+
+def _write_plan(folder: str, result: Plan, consulted: dict[str, Any]) -> None:
+    from pants_plugin_minimg.bundler import contents, plan
+    from pants_plugin_minimg.bundler.inventory import stocktaking
+
+    whole = result.to_json()
+    blobs = os.path.join(folder, "blobs")
+    parts = stocktaking.collect(whole, blobs)
+    contents.check_links(blobs)  # a layer that is in the cache would not see that a file changed
+    os.makedirs(os.path.join(folder, "layers"), exist_ok=True)
+    _write(os.path.join(folder, "plan.json"), _json(whole))
+    _write(os.path.join(folder, "inventory.json"), _json(parts.to_json()))
+    for number, entries in result.layers().items():
+        _write(os.path.join(folder, "layers", f"{number}.json"), _json(plan.projection(entries)))
+    outside = bool(consulted["paths"] or consulted["listed"])
+    _write(os.path.join(folder, "steps.json"), _json({**plan.steps(result), "outside": outside}))
+    _write(os.path.join(folder, "consulted.json"), fingerprint.render(consulted))
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, sort_keys=True, indent=1) + "\n"
+
+
+def _read(path: str) -> Any:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise MinimgError("MINIMG-E001", path, f"cannot be read: {error}") from None
+
+
+def _write(path: str, content: str) -> None:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(content)

@@ -1,0 +1,85 @@
+"""Which packages the image's files are of, and the records in the image that say so."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
+
+from pants_plugin_minimg.bundler.debian import records
+from pants_plugin_minimg.bundler.debian.dpkg import DpkgDatabase
+from pants_plugin_minimg.bundler.debian.package import Package
+from pants_plugin_minimg.bundler.plan import FIRST_PARTY
+from pants_plugin_minimg.bundler.planning.assembly import Assembly
+from pants_plugin_minimg.bundler.planning.request import Owned
+from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
+
+_ROOT = Owned(None, 0, 0)
+
+
+@runtime_checkable
+class Stack(Protocol):
+    """A sysroot of packages, which knows them without a database."""
+
+    def owner(self, path: bytes) -> Package | None: ...
+
+
+def owners(sysroot: Sysroot, paths: Iterable[bytes]) -> dict[bytes, Package]:
+    """The package of each canonical path that has one: by the stack of packages, or by dpkg's
+    database in the sysroot."""
+    if not isinstance(sysroot, Stack):
+        return DpkgDatabase(sysroot).owners(paths)
+    found = {path: sysroot.owner(path) for path in paths}
+    return {path: package for path, package in found.items() if package is not None}
+
+
+def add_records(assembly: Assembly, lower: Sysroot, wanted: bool) -> list[dict[str, Any]]:
+    """The packages of the plan, after putting their records into the image if `wanted`.
+
+    `lower` is the sysroot without the files of the build. The records lie in the last layer: the
+    others are the same in every image that has their files.
+    """
+    own = [path for path in assembly.entries if assembly.is_of_sysroot(path)]
+    by_path = owners(lower, own)
+    for path, package in by_path.items():
+        assembly.entries[path].origin += f" ({package.name} {package.version})"
+    if wanted and by_path:
+        added = _add_system_files(assembly, set(by_path.values()))
+        by_path.update(owners(lower, added))
+    shipped: dict[Package, list[bytes]] = {package: [] for package in by_path.values()}
+    for path, package in by_path.items():
+        if assembly.entries[path].kind != "link":
+            shipped[package].append(path)
+    if wanted:
+        for path, content in records.records(shipped, lambda path: _md5(lower, path)):
+            assembly.generate(path, content, 0o644, _ROOT, "record of a package")
+    return records.as_json(shipped, "")
+
+
+def _add_system_files(assembly: Assembly, packages: set[Package]) -> list[bytes]:
+    """os-release and the packages' copyright files, each with the links that lead to it: the paths
+    that were not there."""
+    before = len(assembly.entries)
+    paths = {path: "says which system it is" for path in records.OS_RELEASE}
+    for package in sorted(packages, key=lambda package: package.name):
+        path = records.copyright_path(package)
+        paths[path] = f"the licences of {package.name}"
+    for path, reason in paths.items():
+        walk = assembly.sysroot.walk(path)
+        if walk.error is None and walk.stat is not None and walk.stat.kind == "file":
+            assembly.need(walk, reason)
+    added = list(assembly.entries)[before:]
+    for path in added:
+        assembly.entries[path].layer = FIRST_PARTY
+    return added
+
+
+def _md5(sysroot: Sysroot, path: bytes) -> str:
+    """What dpkg's lists have; no question of security."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with sysroot.open(path) as file:
+        while True:
+            chunk = file.read(1 << 20)
+            if not chunk:
+                return digest.hexdigest()
+            digest.update(chunk)
