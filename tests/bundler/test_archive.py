@@ -38,6 +38,15 @@ def test_members_are_sorted_and_have_modes_of_their_own(layout: Path, tmp_path: 
     assert {(member.uid, member.gid, member.mtime) for member in members} == {(0, 0, 0)}
 
 
+def test_what_is_cut_off_the_end_leaves_no_smaller_image(layout: Path, tmp_path: Path) -> None:
+    """Engines go by these two documents, and some take a tar without its end."""
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        end = {member.name: member.offset_data + member.size for member in archive.getmembers()}
+    documents = [end.pop(name) for name in ("index.json", "manifest.json")]
+    del end["oci-layout"]
+    assert min(documents) > max(end.values())
+
+
 def _refused(layout: Path, tmp_path: Path) -> str:
     with pytest.raises(MinimgError) as error:
         run("tar", "--layout", layout, "--out", tmp_path / "out.tar")
