@@ -57,6 +57,19 @@ def test_calls_that_another_thread_cuts_off() -> None:
     assert seen.missing == {b"/one": 1} and b"/two" in seen.read
 
 
+def test_a_start_that_another_process_cuts_off() -> None:
+    start, end = START.rstrip().rpartition("12 ")[::2]
+    trace = (
+        f"{start}12 {end.replace(') = 0', ' <unfinished ...>')}\n"
+        '11 openat(3</proc>, "self/fd", O_RDONLY <unfinished ...>\n'
+        "12 <... execve resumed>)             = 0\n"
+        "11 <... openat resumed>)             = 4</proc/11/fd>\n"
+        '12 openat(AT_FDCWD</>, "/etc/none", O_RDONLY) = -1 ENOENT (No such file or directory)\n'
+    )
+    seen = tracing.parse(trace.splitlines(keepends=True), "/")
+    assert (seen.read, seen.missing) == ({b"/bin/app"}, {b"/etc/none": 1})
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> DirSysroot:
     for name, content in {

@@ -80,27 +80,24 @@ def parse(trace: Iterable[str], cwd: str) -> Seen:
     for line in map(str.rstrip, trace):
         match = _CALL.match(line)
         if match is not None:
-            pid, call, rest = match["pid"], match["call"], match["rest"]
-            path = _absolute(match["base"] or cwd, match["path"])
-            if call == "execve" and _DONE.search(rest):
-                started += 1
-                if started == 2:
-                    starters.discard(pid)  # it is the program now
             if started < 2:
-                starters.add(pid)
+                starters.add(match["pid"])
+            path = _absolute(match["base"] or cwd, match["path"])
+            if match["rest"].endswith(_UNFINISHED):
+                pending[match["pid"], match["call"]] = path
                 continue
-            if pid in starters:
+        else:
+            match = _RESUMED.match(line)
+            path = pending.pop((match["pid"], match["call"]), b"") if match else b""
+            if match is None or not path:
                 continue
-            if rest.endswith(_UNFINISHED):
-                pending[pid, call] = path
-            else:
-                seen.add(call, path, rest)
-            continue
-        match = _RESUMED.match(line)
-        if match is not None:
-            path = pending.pop((match["pid"], match["call"]), b"")
-            if path:
-                seen.add(match["call"], path, match["rest"])
+        pid, call, rest = match["pid"], match["call"], match["rest"]
+        if call == "execve" and _DONE.search(rest):
+            started += 1
+            if started == 2:
+                starters.discard(pid)  # it is the program now
+        if started > 1 and pid not in starters:
+            seen.add(call, path, rest)
     return seen
 
 
