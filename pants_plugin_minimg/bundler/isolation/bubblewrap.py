@@ -69,7 +69,7 @@ class Bubblewrap:
             *(word for pair in command.env.items() for word in ("--setenv", *pair)),
         ]
         argv += ["--chdir", command.cwd, "--", *command.argv]
-        watcher = Watcher(_OWN)
+        watcher = Watcher(_OWN, self._program)
         first = _First(read, watcher, None if command.http is None else Asker(command.http))
         try:
             ended = watch(

@@ -5,6 +5,7 @@ getrusage(2) cannot tell: a child begins with what its parent had before it call
 
 from __future__ import annotations
 
+import os
 import re
 
 _PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
@@ -12,12 +13,16 @@ _DEEPEST = 8
 
 
 class Watcher:
-    """`peak` in bytes, None before anything was seen."""
+    """`peak` in bytes, None before enough was seen."""
 
-    def __init__(self, leave_out: int) -> None:
-        """`leave_out`: how many generations from the top are not the command's own."""
+    def __init__(self, leave_out: int, launcher: str) -> None:
+        """`leave_out`: how many generations from the top are not the command's own. `launcher` is
+        the program that starts it: a process that still runs that is not the command yet."""
         self.peak: int | None = None
         self._leave_out = leave_out
+        self._launcher = os.stat(launcher)
+        #: What each process had at the first look, which is what it began with.
+        self._first: dict[str, int] = {}
 
     def look(self, pid: int) -> None:
         """What is below `pid` now. A process that has ended has no memory any more."""
@@ -29,9 +34,18 @@ class Watcher:
             generation = [child for each in generation for child in _children(each)]
 
     def _note(self, pid: str) -> None:
+        # In this order: what is another program now was none when its memory is read.
+        try:
+            if os.path.samestat(os.stat(f"/proc/{pid}/exe"), self._launcher):
+                return
+        except OSError:
+            return
         found = _PEAK.search(_read(f"/proc/{pid}/status"))
         if found is not None:
-            self.peak = max(self.peak or 0, int(found[1]) * 1024)
+            seen = int(found[1]) * 1024
+            if pid in self._first:
+                self.peak = max(self.peak or 0, self._first[pid], seen)
+            self._first.setdefault(pid, seen)
 
 
 def _children(pid: str) -> list[str]:
