@@ -5,6 +5,7 @@ The rules never import it: its sources are package resources that go into the sa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -33,6 +34,8 @@ _LOCK = Lockfile(
 #: All that a process knows of its surroundings. Nothing of the user's environment gets in.
 _ENVIRONMENT = {"LC_ALL": "C", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 _BAD_INPUT = 2
+#: What a line that complains of inputs begins with.
+_CODE = re.compile("^MINIMG-E[0-9]{3} ")
 #: How long a remote cache may take before the work is begun here too, in milliseconds.
 _PATIENCE = 1000
 #: Where the program is in each sandbox: a link, whatever the number of its files.
@@ -102,17 +105,20 @@ def process(
     )
 
 
-async def run_all(processes: Sequence[Process]) -> tuple[Digest, ...]:
-    """The output of each process. Raises one BundlerError with what all of them complain of."""
-    return succeeded(processes, await engine.execute_all(processes))
+async def run_all(processes: Sequence[Process], address: str = "") -> tuple[Digest, ...]:
+    """The output of each process. Raises one BundlerError with what all of them complain of.
+
+    `address` stands in their lines, where no key of theirs may hold one.
+    """
+    return succeeded(processes, await engine.execute_all(processes), address)
 
 
 def succeeded(
-    processes: Sequence[Process], results: Sequence[FallibleProcessResult]
+    processes: Sequence[Process], results: Sequence[FallibleProcessResult], address: str = ""
 ) -> tuple[Digest, ...]:
     """The same of processes that ended already."""
     complaints = [
-        line
+        _CODE.sub(lambda code: f"{code[0]}{address}: ", line) if address else line
         for step, result in zip(processes, results)
         for line in _complaints(step.description, result)
     ]

@@ -95,7 +95,7 @@ async def pack(
                 level=LogLevel.INFO,
             )
         )
-    outputs = await run_all(processes)
+    outputs = await run_all(processes, address)
     files: dict[str, FileEntry] = {}
     for entries in await engine.digest_entries_all(outputs):
         files.update(files_below(entries, "out/packed"))

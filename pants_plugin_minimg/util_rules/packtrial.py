@@ -94,7 +94,7 @@ async def trial(
     )
     if result.exit_code == isolation.UNUSABLE:
         return Trial({"not_run": result.stdout.decode("utf-8", "replace").strip()})
-    digests = succeeded([step], [result])
+    digests = succeeded([step], [result], check.address)
     entries = await engine.digest_entries_all(digests)
     (written,) = [entry for entry in entries[0] if isinstance(entry, FileEntry)]
     (report,) = await read_json([written])
@@ -110,12 +110,27 @@ def lines(made: Trial) -> Iterator[str]:
         return
     for program in made.report["programs"]:
         if "not_run" in program:
-            yield f"  {program['path']} was not run: {program['not_run']}"
+            yield f"  {program['path']} was not compared: {program['not_run']}"
             continue
         yield (
-            f"  {program['path']} does the same packed, starting in "
+            f"  {program['path']} does the same packed, and starts in {made.report['run_by']} in "
             f"{program['packed_seconds'] * 1000:.0f} ms (plain "
             f"{program['plain_seconds'] * 1000:.0f}){_memory(program)}"
+        )
+        yield from _doubts(program)
+
+
+def _doubts(program: Mapping[str, Any]) -> Iterator[str]:
+    """What makes it less than sure that the program did its work."""
+    if program["status"] != 0:
+        yield (
+            f"  {program['path']} ends with {program['status']}, plain too, which shows little: "
+            "choose other arguments in `upx_check`"
+        )
+    if not program["same_output"]:
+        yield (
+            f"  {program['path']} prints another thing each time, plain too: only its status was "
+            "compared"
         )
 
 

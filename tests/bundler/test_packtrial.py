@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as commands
-from pants_plugin_minimg.bundler.isolation import bubblewrap
-from pants_plugin_minimg.bundler.isolation.command import Unusable
+from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.isolation import bubblewrap, memory
+from pants_plugin_minimg.bundler.isolation.command import Command, Outcome, Unusable
 from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.trials import packtrial
 from tests.bundler.images import with_parents
 from tests.bundler.implied import compiled
 from tests.requirements import program, unavailable
@@ -43,7 +46,9 @@ int main(int argc, char **argv) {
 #ifdef LARGE
     memset(malloc(64 << 20), 1, 64 << 20);
 #endif
+#ifndef QUICK
     usleep(50000);
+#endif
     return 3;
 }
 """
@@ -64,8 +69,10 @@ class Bench:
         self.tmp, self.means = tmp_path, means
         self.report = tmp_path / "trial.json"
 
-    def run(self, plain: str, packed: str, *options: str, **platform: str) -> int:
-        """`plain` and `packed` are macros of the source."""
+    def run(
+        self, plain: str, packed: str, *options: str, mode: int = 0o755, **platform: str
+    ) -> int:
+        """`plain` and `packed` are macros of the source, `mode` is the program's."""
         binaries = [
             compiled(self.tmp / name, "tool", SOURCE, "-static", f"-D{macro}").read_bytes()
             for name, macro in (("plain", plain), ("packed", packed))
@@ -77,7 +84,7 @@ class Bench:
         (blobs / sha).write_bytes(binaries[0])
         (folder / sha).write_bytes(binaries[1])
         (folder / f"{sha}.json").write_text(json.dumps({"version": 1, "outcome": "packed"}))
-        entries = with_parents([Entry(b"/bin/tool", "file", 0o755, content=sha)])
+        entries = with_parents([Entry(b"/bin/tool", "file", mode, content=sha)])
         plan: dict[str, Any] = {
             "version": 1,
             "entries": [entry.to_json() for entry in entries],
@@ -105,6 +112,7 @@ def test_a_program_that_does_the_same(bench: Bench) -> None:
     assert (report["arguments"], report["run_by"]) == (["there"], "bubblewrap")
     (found,) = report["programs"]
     assert found["path"] == "/bin/tool"
+    assert (found["status"], found["same_output"]) == (3, True)
     assert 0 < found["plain_seconds"] < 30 and 0 < found["packed_seconds"] < 30
 
 
@@ -128,21 +136,124 @@ def test_the_memory_is_the_program_own(bench: Bench) -> None:
     assert found["packed_memory"] > 64 << 20 > found["plain_memory"] > 0
 
 
+def test_memory_of_one_that_ends_at_once_is_not_known(bench: Bench) -> None:
+    """Not the launcher's, nor what the program had when it began."""
+    assert bench.run("QUICK", "QUICK") == 0
+    (found,) = json.loads(bench.report.read_text())["programs"]
+    assert all((found[key] or 1 << 20) > 300_000 for key in ("plain_memory", "packed_memory"))
+
+
+def test_a_process_is_looked_at_as_itself() -> None:
+    """Not before it is another program than what starts it, and not once only."""
+    shell, sleep = (os.path.realpath(program(name)) for name in ("sh", "sleep"))
+    watcher = memory.Watcher(0, shell)
+    with subprocess.Popen([sleep, "60"]) as child:
+        others = memory.Watcher(0, sleep)
+        for each in (watcher, others, others):
+            each.look(child.pid)
+        assert (watcher.peak, others.peak) == (None, None)
+        watcher.look(child.pid)
+        assert (watcher.peak or 0) > 100_000
+        child.kill()
+
+
 def test_output_that_differs_by_nature_does_not_count(bench: Bench) -> None:
     assert bench.run("TIME", "TIME") == 0
+    (found,) = json.loads(bench.report.read_text())["programs"]
+    assert not found["same_output"]
 
 
 def test_one_that_hangs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pants_plugin_minimg.bundler.trials import packtrial
-
     monkeypatch.setattr(packtrial, "_TIMEOUT", 1.0)
     assert bench.run("PLAIN", "HANG") == 2
-    assert "it does not end within 1 s" in capsys.readouterr().err
+    assert "it does not end within 2 s" in capsys.readouterr().err
     assert bench.run("HANG", "PLAIN") == 0
     (found,) = json.loads(bench.report.read_text())["programs"]
     assert "plain it does not end" in found["not_run"] and "set `upx_check`" in found["not_run"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="the user that runs the test owns the file")
+def test_one_that_its_user_may_not_start(bench: Bench) -> None:
+    assert bench.run("PLAIN", "SAME", mode=0o700) == 0
+    (found,) = json.loads(bench.report.read_text())["programs"]
+    assert found["status"] == 127
+
+
+class Scripted:
+    """What the plain and the packed program answer, one after the other."""
+
+    name = "a script"
+
+    def __init__(self, plain: list[Outcome], packed: list[Outcome]) -> None:
+        self.answers = {False: iter(plain), True: iter(packed)}
+        self.order = ""
+        self.limits: list[float] = []
+
+    def run(self, command: Command) -> Outcome:
+        self.order += "+" if command.mounts else "-"
+        self.limits.append(command.timeout)
+        return next(self.answers[bool(command.mounts)])
+
+
+def said(out: str, status: int = 0, errors: str = "") -> Outcome:
+    return Outcome(status, out.encode(), errors.encode(), 0.1)
+
+
+HANGS = Outcome(None, b"", b"", 30.0, timed_out=True)
+HOW = packtrial.How(("--version",), 1, 1, {})
+
+
+def tried(plain: list[Outcome], packed: list[Outcome]) -> tuple[packtrial.Tried, Scripted]:
+    isolation = Scripted(plain, packed)
+    return packtrial.run(packtrial.Program(b"/p", "p"), HOW, isolation), isolation
+
+
+def differing(plain: list[Outcome], packed: list[Outcome]) -> str:
+    with pytest.raises(MinimgError, match="^MINIMG-E042 /p: ") as error:
+        tried(plain, packed)
+    return str(error.value)
+
+
+def test_the_plain_one_is_run_first_and_last() -> None:
+    found, isolation = tried([said("a")] * 4, [said("a")] * 11)
+    assert isolation.order == "-+-+-+" + "+" * 8 + "-"
+    assert (found.status, found.same_output) == (0, True)
+    # Slower to start, and eight on as few cores as there are: no reason to fail.
+    assert isolation.limits == [30, 60] * 3 + [480] * 8 + [30]
+
+
+def test_a_clock_that_goes_on_only_while_the_packed_one_runs() -> None:
+    found, _ = tried([said("1")] * 3 + [said("2")], [said("1")] * 3 + [said("2")] * 8)
+    assert not found.same_output
+
+
+def test_of_output_that_differs_by_nature_something_must_be_there() -> None:
+    plain = [said(str(number)) for number in range(4)]
+    assert "another thing" in differing(plain, [said("7")] * 10 + [said("")])
+    assert "another thing" in differing(plain, [said("7", errors="!")] * 11)
+
+
+def test_a_status_that_differs_by_nature_tells_nothing() -> None:
+    found, _ = tried([said("", 0), said("", 3), said("", 0), said("", 0)], [said("", 255)] * 11)
+    assert found.to_json() == {
+        "path": "/p",
+        "not_run": "plain it ends with 0 and 3 by turns: set `upx_check`",
+    }
+
+
+def test_one_that_fails_only_beside_others() -> None:
+    problem = differing([said("a")] * 4, [said("a")] * 9 + [said("a", 139), said("a")])
+    assert "run with `--version` beside others of its kind, it ends with 139" in problem
+
+
+def test_nothing_is_waited_for_twice() -> None:
+    found, isolation = tried([HANGS], [])
+    assert isolation.order == "-" and "does not end within 30 s" in (found.not_run or "")
+    assert "it does not end within 60 s" in differing([said("a")], [HANGS])
+    beside = differing([said("a")] * 3, [said("a")] * 10 + [HANGS])
+    assert "beside others of its kind, it does not end within 480 s" in beside
 
 
 def test_where_it_cannot_be_run(

@@ -56,12 +56,22 @@ def arguments(process: Process) -> tuple[str, ...]:
 
 
 class Failed(Exception):
-    """Raised by a Command to end with an exit code and a text on standard error."""
+    """Raised by a Command to end with an exit code and a text on each stream."""
 
-    def __init__(self, exit_code: int, stderr: str) -> None:
+    def __init__(self, exit_code: int, stderr: str, stdout: str = "") -> None:
         super().__init__(stderr)
         self.exit_code = exit_code
-        self.stderr = stderr
+        self.stderr, self.stdout = stderr, stdout
+
+
+@dataclass(frozen=True)
+class Done:
+    """What of FallibleProcessResult is looked at."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    output_digest: Digest
 
 
 @dataclass(frozen=True)
@@ -280,14 +290,12 @@ class FakeEngine:
         inputs = self.tree(process.input_digest)
         try:
             written = self.command(arguments(process), inputs)
-            code, stderr = 0, b""
+            ended = Failed(0, "")
         except Failed as failed:
-            written, code, stderr = {}, failed.exit_code, failed.stderr.encode()
+            written, ended = {}, failed
         output = self.store([self.entry(path, content) for path, content in written.items()])
-        return cast(
-            FallibleProcessResult,
-            SimpleNamespace(exit_code=code, stderr=stderr, output_digest=output),
-        )
+        said = (ended.stdout.encode(), ended.stderr.encode())
+        return cast(FallibleProcessResult, Done(ended.exit_code, *said, output))
 
 
 _CALLS = (

@@ -31,13 +31,13 @@ def write(entries: Iterable[Entry], read: Callable[[Entry], BinaryIO], root: str
             folders.append((path, entry))
         elif entry.kind == "link":
             os.symlink(entry.target or b"", path)
-            _own(path, entry)
+            own(path, entry)
         elif entry.kind == "hardlink":
             linked.append((path, entry))
         else:
             with read(entry) as source, open(path, "wb") as out:
                 shutil.copyfileobj(source, out, 1 << 20)
-            _own(path, entry)
+            own(path, entry)
             os.chmod(path, entry.mode)
     for path, entry in linked:
         os.link(top + (entry.target or b""), path)
@@ -45,10 +45,11 @@ def write(entries: Iterable[Entry], read: Callable[[Entry], BinaryIO], root: str
         os.makedirs(os.path.join(top, name), exist_ok=True)
     # Last: a folder that may not be written to holds files by now.
     for path, entry in reversed(folders):
-        _own(path, entry)
+        own(path, entry)
         os.chmod(path, entry.mode)
 
 
-def _own(path: bytes, entry: Entry) -> None:
+def own(path: bytes, entry: Entry) -> None:
+    """The owner that `entry` names, where this process may. Raises OSError."""
     if os.getuid() == 0:
         os.chown(path, entry.uid, entry.gid, follow_symlinks=False)

@@ -24,9 +24,11 @@ from pants_plugin_minimg.bundler.plan import Entry, order
 from pants_plugin_minimg.bundler.text import text
 from pants_plugin_minimg.bundler.trials.trial import MACHINES
 
-#: One after the other, for the time to start; and side by side.
+#: Each in turn with the plain program, for the time to start; and side by side.
 _ALONE, _TOGETHER = 3, 8
+#: Seconds of the plain program. A packed one starts slower, and those side by side share the cores.
 _TIMEOUT = 30.0
+_ALONE_LIMIT, _TOGETHER_LIMIT = 2, 2 * _TOGETHER
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,16 @@ class Program:
 
 @dataclass(frozen=True)
 class Tried:
-    """`not_run` says why nothing can be said. Times to start are seconds, memory bytes."""
+    """`not_run` says why nothing can be said. Times to start are seconds, memory bytes.
+
+    `status` is that of both. Without `same_output` the program prints another thing each time, so
+    only the status was compared.
+    """
 
     path: str
     not_run: str | None = None
+    status: int | None = None
+    same_output: bool = True
     plain_seconds: float = 0.0
     packed_seconds: float = 0.0
     plain_memory: int | None = None
@@ -53,6 +61,8 @@ class Tried:
             return {"path": self.path, "not_run": self.not_run}
         return {
             "path": self.path,
+            "status": self.status,
+            "same_output": self.same_output,
             "plain_seconds": round(self.plain_seconds, 4),
             "packed_seconds": round(self.packed_seconds, 4),
             "plain_memory": self.plain_memory,
@@ -87,18 +97,19 @@ class Plan:
         )
 
     def programs(self, packed: str, scratch: str) -> list[Program]:
-        """Those that UPX packed, copied below `scratch`, where the image's user can read them.
+        """Those that UPX packed, copied below `scratch` as they will be in the image.
 
         `packed` has SHA and SHA.json of each.
         """
-        found = []
+        found: list[Program] = []
         for entry in self.entries:
             report = os.path.join(packed, f"{entry.content}.json")
             if entry.kind == "file" and os.path.exists(report):
                 if jsonfile.load(report).get("outcome") == "packed":
-                    copy = os.path.join(scratch, f"packed-{entry.content}")
+                    copy = os.path.join(scratch, f"packed-{len(found)}")
                     shutil.copyfile(os.path.join(packed, str(entry.content)), copy)
-                    os.chmod(copy, 0o755)
+                    materialize.own(os.fsencode(copy), entry)
+                    os.chmod(copy, entry.mode)
                     found.append(Program(entry.path, copy))
         return found
 
@@ -116,21 +127,38 @@ class How:
 def run(program: Program, how: How, isolation: Isolation) -> Tried:
     """Raises MinimgError MINIMG-E042 for a packed program that does another thing."""
     path = text(program.path)
-    plain = [isolation.run(_command(program, how, packed=False)) for _ in range(_ALONE)]
-    if any(outcome.timed_out for outcome in plain):
-        return Tried(path, f"plain it does not end within {_TIMEOUT:g} s: set `upx_check`")
-    told = {(outcome.status, outcome.stdout, outcome.stderr) for outcome in plain}
-    command = _command(program, how, packed=True)
-    alone = [isolation.run(command) for _ in range(_ALONE)]
+    # The plain program is the first and the last to run: what changes with time, as a clock does,
+    # then changes among its own answers too.
+    plain, alone = [], []
+    as_plain = _command(program, how, _TIMEOUT, packed=False)
+    by_itself = _command(program, how, _TIMEOUT * _ALONE_LIMIT, packed=True)
+    for _ in range(_ALONE):
+        plain.append(isolation.run(as_plain))
+        if plain[-1].timed_out:
+            return Tried(path, f"plain it does not end within {_TIMEOUT:g} s: set `upx_check`")
+        alone.append(isolation.run(by_itself))
+        if alone[-1].timed_out:
+            raise _broken(path, how, _endless(by_itself), beside=False)
+    side_by_side = _command(program, how, _TIMEOUT * _TOGETHER_LIMIT, packed=True)
     with ThreadPoolExecutor(_TOGETHER) as pool:
-        together = list(pool.map(lambda _: isolation.run(command), range(_TOGETHER)))
-    for number, outcome in enumerate([*alone, *together]):
-        problem = _difference(outcome, plain[0], len(told) == 1)
-        if problem is not None:
-            raise _broken(path, how, problem, beside=number >= _ALONE)
+        together = list(pool.map(lambda _: isolation.run(side_by_side), range(_TOGETHER)))
+    if any(outcome.timed_out for outcome in together):
+        raise _broken(path, how, _endless(side_by_side), beside=True)
+    plain.append(isolation.run(as_plain))
+    statuses = sorted({_status(outcome) for outcome in plain})
+    if len(statuses) > 1:
+        told = " and ".join(map(str, statuses))
+        return Tried(path, f"plain it ends with {told} by turns: set `upx_check`")
+    for outcomes, beside in ((alone, False), (together, True)):
+        for outcome in outcomes:
+            problem = _difference(outcome, plain)
+            if problem is not None:
+                raise _broken(path, how, problem, beside)
     return Tried(
         path,
         None,
+        plain[0].status,
+        len({_output(outcome) for outcome in plain}) == 1,
         statistics.median(outcome.seconds for outcome in plain),
         statistics.median(outcome.seconds for outcome in alone),
         _memory(plain),
@@ -138,37 +166,50 @@ def run(program: Program, how: How, isolation: Isolation) -> Tried:
     )
 
 
-def _command(program: Program, how: How, packed: bool) -> Command:
+def _command(program: Program, how: How, timeout: float, packed: bool) -> Command:
     path = os.fsdecode(program.path)
     return Command(
         argv=(path, *how.arguments),
         env=how.env,
         uid=how.uid,
         gid=how.gid,
-        timeout=_TIMEOUT,
+        timeout=timeout,
         read_only=True,
         mounts={path: program.packed} if packed else {},
     )
 
 
-def _difference(packed: Outcome, plain: Outcome, same_output: bool) -> str | None:
-    """`same_output`: whether the plain program prints the same each time."""
-    if packed.timed_out:
-        return f"it does not end within {_TIMEOUT:g} s"
-    if packed.status != plain.status:
-        return f"it ends with {packed.status}, and plain with {plain.status}"
-    if same_output and (packed.stdout, packed.stderr) != (plain.stdout, plain.stderr):
-        return "it prints another thing than plain"
+def _endless(command: Command) -> str:
+    return f"it does not end within {command.timeout:g} s"
+
+
+def _status(outcome: Outcome) -> int:
+    return -1 if outcome.status is None else outcome.status
+
+
+def _output(outcome: Outcome) -> tuple[bytes, bytes]:
+    return outcome.stdout, outcome.stderr
+
+
+def _difference(packed: Outcome, plain: Sequence[Outcome]) -> str | None:
+    """What `packed` does that none of `plain` does, whose status is one."""
+    if packed.status != plain[0].status:
+        return f"it ends with {packed.status}, and plain with {plain[0].status}"
+    # Of what differs by nature this much can still be told: that something is printed.
+    for told in (_output, lambda outcome: tuple(map(bool, _output(outcome)))):
+        known = {told(outcome) for outcome in plain}
+        if len(known) == 1:
+            return None if told(packed) in known else "it prints another thing than plain"
     return None
 
 
 def _broken(path: str, how: How, problem: str, beside: bool) -> MinimgError:
     when = " beside others of its kind" if beside else ""
-    arguments = " ".join(how.arguments)
+    arguments = f"with `{' '.join(how.arguments)}`" if how.arguments else "without arguments"
     return MinimgError(
         "MINIMG-E042",
         path,
-        f"packed by UPX and run with `{arguments}`{when}, {problem}",
+        f"packed by UPX and run {arguments}{when}, {problem}",
         "Leave it plain (`upx=False`), or try another setting of `upx`.",
     )
 

@@ -1,0 +1,81 @@
+"""What is said of packed programs that were run beside the plain ones."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pants_plugin_minimg.engine import StandardSearchPath
+from pants_plugin_minimg.subsystems.bundler import BundlerError
+from pants_plugin_minimg.util_rules import packtrial
+from pants_plugin_minimg.util_rules.closure import Planned
+from pants_plugin_minimg.util_rules.compress import Packed
+from pants_plugin_minimg.util_rules.isolation import UNUSABLE
+from tests.rules.fake_engine import BUNDLER, Failed, FakeEngine, Tree, install
+
+PROGRAM: dict[str, Any] = {
+    "path": "/p", "status": 0, "same_output": True, "plain_seconds": 0.0123,
+    "packed_seconds": 0.2, "plain_memory": 2_000_000, "packed_memory": 9_000_000,
+}  # fmt: skip
+SAME = "  /p does the same packed, and starts in bubblewrap in 200 ms (plain 12)"
+MEMORY = ", with 9.00 MB of memory (plain 2.00 MB)"
+
+
+def lines(**changed: Any) -> list[str]:
+    report = {"run_by": "bubblewrap", "programs": [{**PROGRAM, **changed}]}
+    return list(packtrial.lines(packtrial.Trial(report)))
+
+
+def test_the_price() -> None:
+    assert lines() == [SAME + MEMORY]
+    assert lines(plain_memory=None, packed_memory=None) == [SAME]
+    assert list(packtrial.lines(packtrial.NOTHING_TRIED)) == []
+
+
+def test_what_shows_little() -> None:
+    same, doubt = lines(status=255)
+    assert same == SAME + MEMORY
+    assert "/p ends with 255, plain too, which shows little" in doubt and "`upx_check`" in doubt
+    assert "only its status was compared" in lines(same_output=False)[1]
+
+
+def trial(monkeypatch: pytest.MonkeyPatch, answer: Any, **check: Any) -> packtrial.Trial:
+    def command(argv: tuple[str, ...], inputs: Tree) -> Tree:
+        if isinstance(answer, Failed):
+            raise answer
+        return {"trial.json": json.dumps({"version": 1, **answer}).encode()}
+
+    fake: FakeEngine = install(monkeypatch, command)
+    planned = Planned({"plan.json": fake.entry("plan.json", b"{}")}, {"pack": []})
+    packed = Packed({"aa": fake.entry("aa", b"packed")}, {"aa": fake.entry("aa.json", b"{}")})
+    how = packtrial.Check(**{"address": "//a:b", "arguments": (), "user": "", "env": {}, **check})
+    search_path = StandardSearchPath(("/usr/bin",))
+    return fake.run(packtrial.trial(BUNDLER, planned, packed, how, search_path))
+
+
+def test_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = {"run_by": "bubblewrap", "programs": [PROGRAM]}
+    assert trial(monkeypatch, report).report == report
+
+
+def test_nothing_to_run_it_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = trial(monkeypatch, Failed(UNUSABLE, "", stdout="the image is for s390x\n"))
+    assert list(packtrial.lines(found)) == [
+        "  packed programs were not run: the image is for s390x"
+    ]
+    (said,) = packtrial.lines(trial(monkeypatch, {}, arguments=None))
+    assert said == "  packed programs were not run: `upx_check=False`"
+
+
+def test_one_that_differs_is_an_error_of_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = Failed(2, "MINIMG-E042 /p: it differs. Leave it plain.\n")
+    with pytest.raises(BundlerError, match=r"^MINIMG-E042 //a:b: /p: it differs\. Leave it plain"):
+        trial(monkeypatch, failure)
+
+
+def test_one_that_nothing_can_be_said_of() -> None:
+    assert lines(not_run="plain it does not end") == [
+        "  /p was not compared: plain it does not end"
+    ]
