@@ -402,16 +402,17 @@ async def package_minimal_docker_image(
         options.source_date_epoch,
         tar,
     )
-    made = await packtrial.added(made, trial)
+    (manifest,) = made.details["manifests"]
+    told_of = await packtrial.added(made, {manifest["digest"]: trial})
     assert made.sbom is not None
     beside = [
-        FileEntry(paths.info, made.info.file_digest),
+        FileEntry(paths.info, told_of.info.file_digest),
         FileEntry(paths.sbom(), made.sbom.file_digest),
     ]
     if options.plans:
         beside.append(FileEntry(paths.plan(), planned.files["plan.json"].file_digest))
     if options.html:
-        page = await htmlpage.page(bundler, [planned.files["plan.json"]], made.info, address)
+        page = await htmlpage.page(bundler, [planned.files["plan.json"]], told_of.info, address)
         beside.append(FileEntry(paths.html, page.file_digest))
     products = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
     return BuiltPackage(
@@ -421,11 +422,9 @@ async def package_minimal_docker_image(
                 paths.image,
                 made,
                 called,
-                (
-                    *packtrial.lines(trial),
-                    *remarks(planned, sysroot.of_host, upx.inputs() is None),
-                ),
+                remarks(planned, sysroot.of_host, upx.inputs() is None),
                 planned.files["plan.json"],
+                trial,
             ),
             *(BuiltPackageArtifact(entry.path) for entry in beside),
         ),

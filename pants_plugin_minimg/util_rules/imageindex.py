@@ -13,7 +13,7 @@ from pants_plugin_minimg.bundler.rendering.imageindex import label
 from pants_plugin_minimg.bundler.rendering.oci import BLOBS
 from pants_plugin_minimg.subsystems.bundler import process, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
-from pants_plugin_minimg.util_rules import host, htmlpage, image, products
+from pants_plugin_minimg.util_rules import host, htmlpage, image, packtrial, products
 from pants_plugin_minimg.util_rules.closure import document, files_below
 from pants_plugin_minimg.util_rules.names import ImageName
 from pants_plugin_minimg.util_rules.products import ArtifactPaths, BuiltMinimalImage
@@ -42,6 +42,11 @@ class Wanted:
         }
 
 
+def _labels(made: image.Image) -> dict[str, str]:
+    """What tells the images apart, by their manifests' digests."""
+    return {item["digest"]: label(item["platform"]) for item in made.details["manifests"]}
+
+
 def _of_each(
     paths: ArtifactPaths,
     made: image.Image,
@@ -49,7 +54,7 @@ def _of_each(
     options: MinimgSubsystem,
 ) -> list[FileEntry]:
     """What lies beside the index of each of its images."""
-    labels = {item["digest"]: label(item["platform"]) for item in made.details["manifests"]}
+    labels = _labels(made)
     found = []
     for part in parts:
         if part.sbom is not None:
@@ -67,13 +72,19 @@ async def _package(
     beside: Sequence[FileEntry],
 ) -> BuiltPackage:
     (digest,) = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
+    labels = _labels(made)
+    tried = [
+        f"  {labels[part.manifest]}: {line.lstrip()}"
+        for part in parts
+        for line in packtrial.lines(part.trial)
+    ]
     remarks = dict.fromkeys(line for part in parts for line in part.remarks)
     return BuiltPackage(
         digest,
         (
             BuiltMinimalImage(
                 relpath=paths.image,
-                extra_log_lines=(*made.details["log_lines"], *remarks),
+                extra_log_lines=(*made.details["log_lines"], *tried, *remarks),
                 layout=made.layout,
                 info=made.info,
                 manifest=made.details["index"]["digest"],
@@ -154,12 +165,13 @@ async def build(
     )
     entries = await engine.digest_entries_all(outputs)
     made = await image.finished(files_below(entries[0], "out"), blobs)
+    told_of = await packtrial.added(made, {part.manifest: part.trial for part in parts})
     beside = [
-        FileEntry(paths.info, made.info.file_digest),
+        FileEntry(paths.info, told_of.info.file_digest),
         *_of_each(paths, made, parts, options),
     ]
     plans = [part.plan for part in parts if part.plan]
     if options.html:
-        page = await htmlpage.page(bundler, plans, made.info, wanted.address)
+        page = await htmlpage.page(bundler, plans, told_of.info, wanted.address)
         beside.append(FileEntry(paths.html, page.file_digest))
     return await _package(wanted, paths, made, parts, beside)

@@ -141,12 +141,18 @@ def _memory(program: Mapping[str, Any]) -> str:
     return f", with {shown(packed)} of memory (plain {shown(plain)})"
 
 
-async def added(made: Image, tried: Trial) -> Image:
-    """The image with the report in its info JSON: the image itself is written already."""
-    if tried.report is None:
+async def added(made: Image, trials: Mapping[str, Trial]) -> Image:
+    """The image or index with the reports in its info JSON, by its manifests' digests.
+
+    It is written already: neither it nor an index of it has times to start in its key.
+    """
+    reports = {digest: each.report for digest, each in trials.items() if each.report is not None}
+    if not reports:
         return made
     details = json.loads(json.dumps(made.details))
-    details["manifests"][0]["upx"]["trial"] = tried.report
+    for image in details["manifests"]:
+        if image["digest"] in reports:
+            image["upx"]["trial"] = reports[image["digest"]]
     content = (json.dumps(details, sort_keys=True, indent=2) + "\n").encode("ascii")
     digests = await engine.create_digests([CreateDigest([FileContent("info.json", content)])])
     entries = await engine.digest_entries_all(digests)

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, OutputPathField
 from pants.engine.fs import Digest, FileEntry
 
+from pants_plugin_minimg.util_rules import packtrial
 from pants_plugin_minimg.util_rules.image import Image
 from pants_plugin_minimg.util_rules.names import ImageName
+from pants_plugin_minimg.util_rules.packtrial import NOTHING_TRIED, Trial
 
 
 @dataclass(frozen=True)
 class BuiltMinimalImage(BuiltPackageArtifact):
     """The tar or folder of an image, or of an index of images, and what it is pushed from.
 
-    `layout` holds its OCI layout below `layout/`, which a tar was made of, `info` is its info JSON,
-    `plan` plan.json and `sbom` the bill of materials; an index has none, but that of each of its
-    `parts`. `manifest` is the digest of its manifest or index, `sha256:…`;
-    `architecture` is by OCI's name.
+    `layout` holds its OCI layout below `layout/`, which a tar was made of, `info` is its info JSON
+    without `trial`, that of its packed programs, `plan` plan.json and `sbom` the bill of
+    materials; an index has none of the last three, but those of each of its `parts`. `manifest` is
+    the digest of its manifest or index, `sha256:…`; `architecture` is by OCI's name.
     """
 
     layout: Digest | None = None
@@ -32,6 +34,7 @@ class BuiltMinimalImage(BuiltPackageArtifact):
     names: tuple[ImageName, ...] = ()
     remarks: tuple[str, ...] = ()
     parts: tuple[BuiltMinimalImage, ...] = ()
+    trial: Trial = NOTHING_TRIED
 
     @classmethod
     def create(
@@ -41,11 +44,12 @@ class BuiltMinimalImage(BuiltPackageArtifact):
         called: tuple[ImageName, ...],
         remarks: Sequence[str],
         plan: FileEntry,
+        trial: Trial,
     ) -> BuiltMinimalImage:
         (manifest,) = made.details["manifests"]
         return cls(
             relpath=relpath,
-            extra_log_lines=(*made.details["log_lines"], *remarks),
+            extra_log_lines=(*made.details["log_lines"], *packtrial.lines(trial), *remarks),
             layout=made.layout,
             info=made.info,
             plan=plan,
@@ -55,6 +59,7 @@ class BuiltMinimalImage(BuiltPackageArtifact):
             is_tar=made.tar is not None,
             names=called,
             remarks=tuple(remarks),
+            trial=trial,
         )
 
     def each(self) -> tuple[BuiltMinimalImage, ...]:

@@ -11,7 +11,7 @@ import pytest
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.rendering import report
-from pants_plugin_minimg.bundler.rendering.imagespec import ImageSpec, Name, Process
+from pants_plugin_minimg.bundler.rendering.imagespec import ImageSpec, IndexSpec, Name, Process
 from pants_plugin_minimg.bundler.rendering.oci import MANIFEST, Blob, Layer
 
 PROCESS = Process((), (), (), None, None, (), (), None, ())
@@ -110,8 +110,9 @@ def test_a_content_counts_once_for_each_path_that_is_a_file(info: dict[str, Any]
 
 def test_the_advice_follows_from_what_the_wire_gains() -> None:
     assert report.on_the_wire(1000, 899).endswith("1.00 kB to 899 B")
-    assert report.on_the_wire(1000, 901).endswith("`upx=False` starts faster")
-    assert report.on_the_wire(1000, 1100).endswith("`upx=False` starts faster")
+    for packed, much in ((901, "little"), (1000, "no gain"), (1100, "no gain")):
+        said = report.on_the_wire(1000, packed)
+        assert f"{much}, so where only the wire counts, `upx=False` starts faster" in said
 
 
 def test_the_lines_say_what_was_made_and_what_stayed_plain(info: dict[str, Any]) -> None:
@@ -127,6 +128,13 @@ def test_the_lines_say_what_was_made_and_what_stayed_plain(info: dict[str, Any])
         "  warning: /bin/b\\xff stays as it is, UPX broke it: `upx -t` fails: bad",
         "  /bin/tiny stays as it is: NotCompressibleException",
     ]
+
+
+def test_an_index_says_of_each_image_what_upx_did(info: dict[str, Any]) -> None:
+    spec = IndexSpec("i.tar", (), (), "a:i")
+    told = report.index_info(spec, Blob("index", b""), info["manifests"])["log_lines"]
+    (at,) = (number for number, line in enumerate(told) if "linux/amd64: manifest" in line)
+    assert told[at + 1 :] == [f"  {line}" for line in info["log_lines"][4:]]
 
 
 def test_without_upx_and_without_a_name(tmp_path: Path) -> None:

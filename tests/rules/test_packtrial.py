@@ -6,19 +6,25 @@ import json
 from typing import Any
 
 import pytest
+from pants.core.goals.package import BuiltPackage, OutputPathField
+from pants.engine.addresses import Address
+from pants.engine.fs import EMPTY_DIGEST
+from pants.testutil.option_util import create_subsystem
 
 from pants_plugin_minimg.engine import StandardSearchPath
 from pants_plugin_minimg.subsystems.bundler import BundlerError
-from pants_plugin_minimg.util_rules import packtrial
+from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
+from pants_plugin_minimg.util_rules import imageindex, packtrial, products
 from pants_plugin_minimg.util_rules.closure import Planned
 from pants_plugin_minimg.util_rules.compress import Packed
 from pants_plugin_minimg.util_rules.isolation import UNUSABLE
-from tests.rules.fake_engine import BUNDLER, Failed, FakeEngine, Tree, install
+from tests.rules.fake_engine import ACCESS, BUNDLER, Failed, FakeEngine, Tree, install
 
 PROGRAM: dict[str, Any] = {
     "path": "/p", "status": 0, "same_output": True, "plain_seconds": 0.0123,
     "packed_seconds": 0.2, "plain_memory": 2_000_000, "packed_memory": 9_000_000,
 }  # fmt: skip
+_DOCUMENTS = ("index", "manifest")
 SAME = "  /p does the same packed, and starts in bubblewrap in 200 ms (plain 12)"
 MEMORY = ", with 9.00 MB of memory (plain 2.00 MB)"
 
@@ -67,6 +73,50 @@ def test_nothing_to_run_it_with(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     (said,) = packtrial.lines(trial(monkeypatch, {}, arguments=None))
     assert said == "  packed programs were not run: `upx_check=False`"
+
+
+def test_an_index_of_packed_images_has_no_times_in_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = [
+        {"digest": f"sha256:{name}", "platform": {"architecture": name}, "upx": {"saved": 1}}
+        for name in ("amd64", "arm64")
+    ]
+
+    def command(argv: tuple[str, ...], inputs: Tree) -> Tree:
+        seen.append({path: data for path, data in inputs.items() if path.endswith("info.json")})
+        info = {"log_lines": [], "index": {"digest": "sha256:i"}, "manifests": images}
+        return {"out/layout/index.json": b"{}", "out/info.json": json.dumps(info).encode()}
+
+    seen: list[Tree] = []
+    fake = install(monkeypatch, command)
+    ran = packtrial.Trial({"run_by": "bubblewrap", "programs": [PROGRAM]})
+    parts = [
+        products.BuiltMinimalImage(
+            "x",
+            layout=fake.store([fake.entry(f"layout/{name}.json", b"{}") for name in _DOCUMENTS]),
+            info=fake.entry("info.json", json.dumps({"manifests": [image]}).encode()),
+            manifest=image["digest"],  # type: ignore[arg-type]
+            trial=trial,
+        )
+        for image, trial in zip(images, (ran, packtrial.Trial({"not_run": "it is for arm64"})))
+    ]
+    wanted = imageindex.Wanted(
+        "a:both", (), {}, ("a", "b"), OutputPathField(None, Address("a", target_name="both")), False
+    )
+    options = create_subsystem(MinimgSubsystem, plans=False, html=False)
+    packages = [BuiltPackage(EMPTY_DIGEST, (part,)) for part in parts]
+    built = fake.run(imageindex.build(wanted, packages, ACCESS, options))
+    (inputs,) = seen
+    assert len(inputs) == 2 and not any(b"trial" in data for data in inputs.values())
+    written = json.loads(fake.tree(built.digest)["a/both.docker-info.json"])
+    assert [image["upx"]["trial"] for image in written["manifests"]] == [
+        ran.report, {"not_run": "it is for arm64"},
+    ]  # fmt: skip
+    assert built.artifacts[0].extra_log_lines == (
+        f"  amd64: {(SAME + MEMORY).strip()}",
+        "  arm64: packed programs were not run: it is for arm64",
+    )
 
 
 def test_one_that_differs_is_an_error_of_the_target(monkeypatch: pytest.MonkeyPatch) -> None:

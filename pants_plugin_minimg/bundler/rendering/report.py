@@ -5,7 +5,7 @@ The first keys are those of Pants' own `docker_image`, so that what reads its JS
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile
@@ -131,13 +131,16 @@ def index_info(spec: IndexSpec, index: oci.Blob, images: list[dict[str, Any]]) -
         "log_lines": [
             f"{spec.artifact}: {', '.join(name.name for name in spec.names)}",
             f"  index {index.digest}",
-            *(
-                f"  {'/'.join(oci.platform(image['platform']).values())}: "
-                f"manifest {image['digest']}, " + _sizes(image)
-                for image in images
-            ),
+            *(line for image in images for line in _image_lines(image)),
         ],
     }
+
+
+def _image_lines(image: dict[str, Any]) -> Iterator[str]:
+    """Of one image of an index."""
+    platform = "/".join(oci.platform(image["platform"]).values())
+    yield f"  {platform}: manifest {image['digest']}, {_sizes(image)}"
+    yield from (f"  {line}" for line in _upx_lines(image["upx"]))
 
 
 def _registries(names: tuple[Name, ...]) -> list[dict[str, Any]]:
@@ -217,7 +220,8 @@ def on_the_wire(plain: int, packed: int) -> str:
     saved = plain - packed
     told = f"compressed, as registries have it, that is {shown(plain)} to {shown(packed)}"
     if saved < plain * _WORTH:
-        return f"{told}: little, so where only the wire counts, `upx=False` starts faster"
+        much = "little" if saved > 0 else "no gain"
+        return f"{told}: {much}, so where only the wire counts, `upx=False` starts faster"
     return told
 
 
