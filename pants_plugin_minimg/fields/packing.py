@@ -9,6 +9,7 @@ from pants.engine.addresses import Address
 from pants.engine.target import Field, InvalidFieldTypeException, StringSequenceField
 from pants.util.strutil import help_text
 
+from pants_plugin_minimg.bundler.packing import upxargs
 from pants_plugin_minimg.fields import forms
 from pants_plugin_minimg.fields.base import Checked
 
@@ -31,14 +32,20 @@ class UpxField(Field, Checked):
         """
         Whether to pack the programs (never the libraries) with UPX, and how.
 
-        `True` takes the setting of `[minimg-upx].args`, `--lzma`: the only one that is smaller on
-        the wire too, at the price of the slowest start. `"fast"` (`-1`) packs and starts quickest,
-        `"small"` (`-9`) lies between, `"smallest"` (`--best --lzma`) takes much longer to pack.
-        docs/upx.md has what each costs.
+        `True` takes the setting of `[minimg-upx].args`, `--lzma`: the only one of a few seconds
+        that is smaller on the wire too, at the price of the slowest start. `"fast"` (`-1`) packs at
+        once, `"small"` (`-9`) smaller; with both programs start quicker, and are hardly smaller on
+        the wire, or larger. `"smallest"` (`--best --lzma`) takes half as long again as `True`, and
+        gains little over it, for large programs alone. What it is worth for each program the build
+        prints: bytes on disk and on the wire, time to start, memory, with and without.
 
         Every packed program is unpacked again and compared, and run beside the plain one, see
         `upx_check`. One that UPX refuses, or that reads its own file, stays as it is, and a line
-        says so.
+        says so. Packed programs do not start where memory must not be both written and run
+        (systemd's `MemoryDenyWriteExecute=`, SELinux without `execmem`).
+
+        UPX from 4.2 up to, not including, 5 must be on this machine, or in the `debian_sysroot`
+        that `[minimg-upx].sysroot` names. docs/upx.md has the figures.
 
             minimal_docker_image(name="image", executables=["/usr/bin/hlint"], upx=True)
             minimal_docker_image(name="fast", executables=["/usr/bin/hlint"], upx="fast")
@@ -69,7 +76,9 @@ class UpxCheckField(Field, Checked):
         """
         The arguments with which each packed program is run beside the plain one, several times and
         several at once, in a tree that holds only the image. One that ends with another status or
-        prints another thing fails the build. `False` runs none.
+        prints another thing fails the build. `False` runs none, `[]` each without arguments. Choose
+        some with which all of the image's programs do something, print it, and end by themselves
+        within half a minute; they have nothing to read, no network, and can write nothing.
 
         It takes bubblewrap, docker or podman, and a machine of the image's architecture; where
         these are not, the output and the info JSON say that nothing was run. The image's bytes are
@@ -102,7 +111,9 @@ class UpxArgsField(StringSequenceField, Checked):
     alias = "upx_args"
     help = help_text(
         """
-        The arguments of UPX, in place of those of the option `[minimg-upx].args`.
+        The arguments of UPX, in place of those of the option `[minimg-upx].args`: any that choose
+        how it compresses, such as `-1` to `-9`, `--best`, `--brute`, `--ultra-brute`, `--lzma`,
+        `--nrv2b`, `--all-filters` or `--preserve-build-id`. `[]` is UPX's own choice.
 
             minimal_docker_image(name="image", binary=":server", upx=True, upx_args=["--best"])
         """
@@ -110,5 +121,5 @@ class UpxArgsField(StringSequenceField, Checked):
 
     def complaints(self) -> Iterator[forms.Complaint]:
         for value in self.value or ():
-            if not value.startswith("-"):
-                yield f"{value!r} is no option of UPX", 'Write options, as in "--best".'
+            if not upxargs.allowed(value):
+                yield f"{value!r} {upxargs.PROBLEM}", upxargs.REMEDY

@@ -23,7 +23,7 @@ from pants_plugin_minimg import target_types as fields
 from pants_plugin_minimg.bundler.architectures import PLATFORMS
 from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.bundler.text import escaped
-from pants_plugin_minimg.subsystems.bundler import Bundler, run_all, set_up_bundler
+from pants_plugin_minimg.subsystems.bundler import Bundler, BundlerError, run_all, set_up_bundler
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 from pants_plugin_minimg.subsystems.upx import UpxSubsystem
@@ -278,10 +278,16 @@ def uses_sysroot(planned: closure.Planned) -> bool:
 
 
 def _upx_arguments(field_set: MinimalDockerImageFieldSet, upx: UpxSubsystem) -> Sequence[str]:
+    """Raises BundlerError MINIMG-E018 for an option with another one."""
     if field_set.upx_args.value is not None:
         return field_set.upx_args.value
     setting = field_set.upx.value
-    return upx.args if isinstance(setting, bool) else fields.UpxField.SETTINGS[setting]
+    if not isinstance(setting, bool):
+        return fields.UpxField.SETTINGS[setting]
+    problems = [*upx.problems()]
+    if problems:
+        raise BundlerError("\n".join(map(str, problems)))
+    return upx.args
 
 
 def _check(field_set: MinimalDockerImageFieldSet) -> packtrial.Check:
@@ -385,8 +391,8 @@ async def package_minimal_docker_image(
     )
     packed, trial = compress.NOTHING_PACKED, packtrial.NOTHING_TRIED
     if planned.steps["pack"]:
-        tool = await _upx(bundler, address, upx, access, debian, search_path)
         arguments = _upx_arguments(field_set, upx)
+        tool = await _upx(bundler, address, upx, access, debian, search_path)
         packed = await compress.pack(bundler, planned, tool, arguments, address)
         trial = await packtrial.trial(bundler, planned, packed, _check(field_set), search_path)
     steps = await layers.steps(bundler, planned, packed, address, options.source_date_epoch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pants.engine.addresses import UnparsedAddressInputs
 from pants.option.option_types import ArgsListOption, StrOption
@@ -10,6 +10,7 @@ from pants.option.subsystem import Subsystem
 from pants.util.strutil import softwrap
 
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.packing import upxargs
 
 HOW_TO_GET_IT = (
     "Install a UPX from 4.2 up to, not including, 5: Debian's package `upx-ucl` (4.2.4 in trixie, "
@@ -36,9 +37,16 @@ class UpxSubsystem(Subsystem):
     )
     args = ArgsListOption(
         example="--best",
-        default=["--lzma"],
+        default=list(upxargs.DEFAULT),
         extra_help="An image's own `upx_args` are taken in their place.",
     )
+
+    def problems(self) -> Iterator[MinimgError]:
+        """What is wrong with the arguments."""
+        for arg in self.args:
+            if not upxargs.allowed(arg):
+                problem = f"{arg!r} {upxargs.PROBLEM}"
+                yield MinimgError("MINIMG-E018", "[minimg-upx].args", problem, upxargs.REMEDY)
 
     def inputs(self) -> UnparsedAddressInputs | None:
         if not self.sysroot:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.packing import upx
+from pants_plugin_minimg.bundler.packing import upx, upxargs
 from pants_plugin_minimg.bundler.rendering.gzipstream import Gzip
 from pants_plugin_minimg.bundler.toolrun import Finished
 from tests.bundler.images import hello_program, put, run
@@ -47,7 +47,7 @@ class StandIn:
         return Finished(0, "", "")
 
 
-def _pack(tmp: Path, tool: StandIn, args: Sequence[str] = upx.DEFAULT_ARGS) -> dict[str, Any]:
+def _pack(tmp: Path, tool: StandIn, args: Sequence[str] = upxargs.DEFAULT) -> dict[str, Any]:
     scratch = tmp / "scratch"
     scratch.mkdir()
     (tmp / "program").write_bytes(PLAIN)
@@ -225,7 +225,7 @@ def test_a_content_that_is_not_what_it_is_called(tmp_path: Path) -> None:
     (tmp_path / "program").write_bytes(PLAIN + b"!")
     with pytest.raises(MinimgError) as error:
         upx.pack(
-            str(tmp_path / "program"), SHA, str(tmp_path), StandIn(), str(tmp_path / "scratch")
+            str(tmp_path / "program"), SHA, str(tmp_path), StandIn(), str(tmp_path / "scratch"), ()
         )
     assert error.value.code == "MINIMG-E001"
 
@@ -283,10 +283,13 @@ def test_the_real_upx_packs_a_program_that_runs(real_tool: Path, tmp_path: Path)
 
 def test_the_real_upx_takes_other_options(real_tool: Path, tmp_path: Path) -> None:
     plain = Path(program("cat")).read_bytes()
-    fast, _ = _really(real_tool, tmp_path, plain, "--arg=-1")
-    small, _ = _really(real_tool, tmp_path, plain)
+    fast, own, small = (
+        _really(real_tool, tmp_path, plain, *args)[0] for args in (["--arg=-1"], [], ["--arg=-9"])
+    )
     assert fast["outcome"] == small["outcome"] == "packed"
     assert small["packed"] < fast["packed"]
+    # Without any it is as UPX itself has it.
+    assert own["args"] == [] and small["packed"] <= own["packed"] <= fast["packed"]
 
 
 def test_the_real_upx_refuses(real_tool: Path, tmp_path: Path) -> None:

@@ -181,9 +181,13 @@ def test_every_preset_can_be_named_and_is_in_the_help(preset: str) -> None:
     assert f"* `{preset}`: " in str(types.PresetsField.help)
 
 
-def test_upx_args_is_checked_by_itself_too() -> None:
-    (line,) = lines(upx=True, upx_args=["best"])
-    assert line.startswith("MINIMG-E018 a:image: `upx_args`: 'best' is no option")
+@pytest.mark.parametrize("arg", ["best", "--bests", "-d", "-9 --best", "-oother"])
+def test_upx_args_is_checked_by_itself_too(arg: str) -> None:
+    (line,) = lines(upx=True, upx_args=["--lzma", arg])
+    assert line.startswith(
+        f"MINIMG-E018 a:image: `upx_args`: {arg!r} is no option that chooses how UPX compresses. "
+        "Write such as -9,"
+    )
 
 
 def test_upx_args_without_upx() -> None:

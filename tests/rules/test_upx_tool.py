@@ -87,3 +87,9 @@ def test_this_machines_needs_access_to_it(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UnusableSysroot, match="^MINIMG-E019 a:image: "):
         tool(fake, None, HostAccess("it rains"))
     assert fake.processes == []
+
+
+def test_arguments_by_option_that_do_not_choose_how_to_compress() -> None:
+    upx = create_subsystem(UpxSubsystem, sysroot=None, args=["--lzma", "-d"])
+    (problem,) = upx.problems()
+    assert str(problem).startswith("MINIMG-E018 [minimg-upx].args: '-d' is no option that chooses")

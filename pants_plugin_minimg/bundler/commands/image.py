@@ -27,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     pack.add_argument("--tool", required=True, help="the output of `plan` for UPX itself")
     pack.add_argument("--content", required=True, help="the program's file")
     pack.add_argument("--sha", required=True, help="its SHA-256")
-    pack.add_argument("--arg", action="append", default=[], help="for UPX, instead of --lzma")
+    pack.add_argument("--arg", action="append", default=[], help="of UPX")
     pack.add_argument("--out", required=True)
     pack.set_defaults(run=run_pack)
 
@@ -80,7 +80,7 @@ def run_pack(options: argparse.Namespace) -> None:
         run = lay_out(options.tool, os.path.join(folder, "tool"))
         scratch = os.path.join(folder, "scratch")
         os.mkdir(scratch)
-        args = tuple(options.arg) or upx.DEFAULT_ARGS
+        args = tuple(options.arg)
         upx.pack(options.content, options.sha, options.out, run, scratch, args)
 
 

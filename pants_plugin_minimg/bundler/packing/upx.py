@@ -17,11 +17,9 @@ from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.packing import selfreading
+from pants_plugin_minimg.bundler.packing import selfreading, upxargs
 from pants_plugin_minimg.bundler.rendering import gzipstream
 from pants_plugin_minimg.bundler.toolrun import Finished, Runner
-
-DEFAULT_ARGS = ("--lzma",)  # the only setting that wins on disk and on the wire
 
 #: From, and up to but not including. Before, Go's PIEs and others came out broken; 5 packs with a
 #: stub that needs memfd and traps in some environments.
@@ -32,12 +30,6 @@ _GET_IT = (
     "others call it `upx`."
 )
 _VERSION = re.compile(r"^upx\S* (\d+)\.(\d+)(\S*)", re.MULTILINE)
-
-# Options that choose how to compress. All others choose what UPX does or to which file.
-_ARG = re.compile(
-    r"-[1-9]|--(best|brute|ultra-brute|lzma|no-lzma|nrv2[bde]|all-methods|all-filters|no-filter"
-    r"|filter=\w+|exact|overlay=(copy|skip)|preserve-build-id|force-execve|unmap-all-pages)"
-)
 
 # What the machine lacks must not decide what is in the image: these stop the build.
 _MACHINE = (
@@ -91,13 +83,8 @@ class Packed:
 def check_args(args: Sequence[str]) -> None:
     """Raises MinimgError MINIMG-E018 for an option that does not choose how to compress."""
     for arg in args:
-        if not _ARG.fullmatch(arg):
-            raise MinimgError(
-                "MINIMG-E018",
-                f"upx_args {arg}",
-                "this is no option that chooses how UPX compresses",
-                "Use such as -9, --best, --brute, --lzma or --preserve-build-id.",
-            )
+        if not upxargs.allowed(arg):
+            raise MinimgError("MINIMG-E018", "upx", f"{arg!r} {upxargs.PROBLEM}", upxargs.REMEDY)
 
 
 def version(run: Runner, cwd: str) -> str:
@@ -116,7 +103,7 @@ def version(run: Runner, cwd: str) -> str:
 
 
 def pack(
-    content: str, sha: str, out: str, run: Runner, scratch: str, args: Sequence[str] = DEFAULT_ARGS
+    content: str, sha: str, out: str, run: Runner, scratch: str, args: Sequence[str]
 ) -> Packed:
     """Write to `out`/packed/SHA what the image is to hold for the program in the file `content`.
 
