@@ -64,7 +64,6 @@ UPX = Page(
     "upx",
     "benchmarks-upx.md",
     "what each setting of UPX gains in bytes, and costs in time to start and in memory",
-    ("slow",),
 )
 SECRETS = Page(
     "secrets",

@@ -30,14 +30,13 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     '`upx="fast"` (`-1`)': ("-1",),
     '`upx="small"` (`-9`)': ("-9",),
     "`upx=True` (`--lzma`)": ("--lzma",),
+    '`upx="smallest"` (`--best --lzma`)': ("--best", "--lzma"),
 }
-SLOW = {'`upx="smallest"` (`--best --lzma`)': ("--best", "--lzma")}
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m benchmarks.upx", description=__doc__)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--slow", action="store_true", help="`smallest` too, many minutes")
     command.add_options(parser, PAGE)
     return command.parse(parser, arguments)
 
@@ -69,8 +68,7 @@ class Job:
             self.tool.call("plan", f"--request={path}", f"--out={self.scratch / name}")
 
     def run(self) -> None:
-        settings = {**SETTINGS, **(SLOW if self.options.slow else {})}
-        for setting, arguments in settings.items():
+        for setting, arguments in SETTINGS.items():
             command.say(setting)
             self._setting(setting, arguments)
 
