@@ -46,8 +46,8 @@ def closure(request: dict[str, Any]) -> dict[str, Any]:
     `complete` are the ELF programs that an image can hold: nothing missing, no set-uid bit."""
     from pants_plugin_minimg.bundler.commands.closure import OK, answer
     from pants_plugin_minimg.bundler.loader.starts import Starts
+    from pants_plugin_minimg.bundler.planning.opening import open_sysroot
     from pants_plugin_minimg.bundler.planning.request import SysrootSource
-    from pants_plugin_minimg.bundler.sysroots.opening import open_sysroot
 
     raw = request["sysroot"]
     source = SysrootSource(raw["kind"], raw.get("root", "/"), tuple(raw.get("packages", ())))

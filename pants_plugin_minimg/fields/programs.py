@@ -12,7 +12,7 @@ from pants.engine.target import (
 )
 from pants.util.strutil import help_text
 
-from pants_plugin_minimg.bundler.planning import preset_names
+from pants_plugin_minimg.bundler import preset_names
 from pants_plugin_minimg.fields import forms
 from pants_plugin_minimg.fields.base import AddressField, Checked, GlobsField, PathsField
 

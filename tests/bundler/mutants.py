@@ -27,12 +27,11 @@ from pathlib import Path
 from types import FrameType
 
 from pants_plugin_minimg.bundler import loader
-from pants_plugin_minimg.bundler.binaries import scripts
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.implicit import hints
 from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.bundler.implicit.openings import Openings, Wanted
-from pants_plugin_minimg.bundler.planning import symbol_versions
+from pants_plugin_minimg.bundler.planning import scripts, symbol_versions
 from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 
 from .elf_builder import AUXILIARY, FILTER, GLIBC, MUSL, Spec, build

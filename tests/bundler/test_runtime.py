@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from pants_plugin_minimg.bundler import preset_names
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.bundler.implicit import nss
-from pants_plugin_minimg.bundler.planning import preset_names, runtime
+from pants_plugin_minimg.bundler.planning import runtime
 from pants_plugin_minimg.bundler.planning.runtime import BUNDLE, Generated, preset_entries
 from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from tests.requirements import program, unavailable

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler.binaries import scripts
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.planning import scripts
 
 from .rootfs import Root
 

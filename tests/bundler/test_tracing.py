@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pants_plugin_minimg.bundler.isolation import tracing
 from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
-from pants_plugin_minimg.bundler.trials import tracing
 from tests.bundler.elf_builder import Spec, build
 
 START = """\

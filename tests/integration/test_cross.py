@@ -27,7 +27,7 @@ from pants_plugin_minimg.bundler.commands.closure import OK, answer
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader.starts import Starts
 from pants_plugin_minimg.bundler.planning import planner, request
-from pants_plugin_minimg.bundler.sysroots.opening import open_sysroot
+from pants_plugin_minimg.bundler.planning.opening import open_sysroot
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from tests import requirements
 from tests.bundler.implied import lay

@@ -9,7 +9,7 @@ from pants.engine.addresses import Address
 from pants.engine.target import InvalidTargetException
 
 from pants_plugin_minimg import target_types as types
-from pants_plugin_minimg.bundler.planning import preset_names
+from pants_plugin_minimg.bundler import preset_names
 from pants_plugin_minimg.target_types import ImageFile, MinimalDockerImageTarget, image_healthcheck
 from tests.rules.support import help_examples, load_build_file
 

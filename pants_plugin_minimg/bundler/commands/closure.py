@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from pants_plugin_minimg.bundler.binaries import scripts
+    from pants_plugin_minimg.bundler.planning import scripts
 
 #: Where `env` looks when the caller does not say.
 DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -158,7 +158,7 @@ def answer(starts: Starts, path: bytes) -> Answer:
     try:
         kind = loader.kind(starts.sysroot, path)
         if kind == "script":
-            from pants_plugin_minimg.bundler.binaries import scripts
+            from pants_plugin_minimg.bundler.planning import scripts
 
             return Answer(
                 path, kind, steps=scripts.interpreters(starts.sysroot, path, DEFAULT_PATH)

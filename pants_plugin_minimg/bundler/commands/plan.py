@@ -29,7 +29,7 @@ def run_plan(options: argparse.Namespace) -> None:
     import tempfile
 
     from pants_plugin_minimg.bundler.planning import planner, request
-    from pants_plugin_minimg.bundler.sysroots.opening import open_sysroot
+    from pants_plugin_minimg.bundler.planning.opening import open_sysroot
     from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
 
     wanted = request.load(options.request)

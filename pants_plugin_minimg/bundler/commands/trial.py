@@ -31,10 +31,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
+    from pants_plugin_minimg.bundler.isolation import tracing
     from pants_plugin_minimg.bundler.isolation.choice import isolated
     from pants_plugin_minimg.bundler.isolation.command import Unusable
     from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
-    from pants_plugin_minimg.bundler.trials import tracing, trial
+    from pants_plugin_minimg.bundler.trials import trial
 
     cases = trial.load(options.cases)
     failed = False

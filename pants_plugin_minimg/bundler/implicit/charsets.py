@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader import Closure
-from pants_plugin_minimg.bundler.planning.preset_names import C_UTF8, GCONV
+from pants_plugin_minimg.bundler.preset_names import C_UTF8, GCONV
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler.errors import MinimgError
-from pants_plugin_minimg.bundler.planning.preset_names import SERVICES, TZDATA
+from pants_plugin_minimg.bundler.preset_names import SERVICES, TZDATA
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 

@@ -11,11 +11,11 @@ import os
 import subprocess
 from typing import Any
 
+from pants_plugin_minimg.bundler.isolation import tracing
 from pants_plugin_minimg.bundler.isolation.command import Command, Outcome, Unusable
 from pants_plugin_minimg.bundler.isolation.http import Asker
 from pants_plugin_minimg.bundler.isolation.memory import Watcher
 from pants_plugin_minimg.bundler.isolation.watching import Ended, watch
-from pants_plugin_minimg.bundler.trials import tracing
 
 _NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session")
 _PROBE_TIME = 20

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pants_plugin_minimg.bundler import loader
-from pants_plugin_minimg.bundler.binaries import elf, scripts
+from pants_plugin_minimg.bundler.binaries import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.implicit.openings import Failure, Openings, Wanted
+from pants_plugin_minimg.bundler.planning import scripts
 from pants_plugin_minimg.bundler.planning.assembly import Assembly
 from pants_plugin_minimg.bundler.planning.request import DEFAULT_PATH
 from pants_plugin_minimg.bundler.sysroots.sysroot import Walk

@@ -23,8 +23,8 @@ from pants_plugin_minimg.bundler.planning import (
 )
 from pants_plugin_minimg.bundler.planning.assembly import Assembly
 from pants_plugin_minimg.bundler.planning.closure import Options, Programs, Resolver
-from pants_plugin_minimg.bundler.planning.preset_names import NSSWITCH
 from pants_plugin_minimg.bundler.planning.request import DEFAULT_PATH, Owned, Request
+from pants_plugin_minimg.bundler.preset_names import NSSWITCH
 from pants_plugin_minimg.bundler.sysroots import globs
 from pants_plugin_minimg.bundler.sysroots.sysroot import OverlaySysroot, Sysroot
 from pants_plugin_minimg.bundler.text import path_bytes, text

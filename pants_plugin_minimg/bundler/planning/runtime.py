@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.bundler.implicit import nss
-from pants_plugin_minimg.bundler.planning.preset_names import (
+from pants_plugin_minimg.bundler.preset_names import (
     CA_CERTIFICATES,
     NAMES,
     NSSWITCH,

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pants_plugin_minimg.bundler import loader, plan
-from pants_plugin_minimg.bundler.binaries import scripts
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
-from pants_plugin_minimg.bundler.planning import checks, request
+from pants_plugin_minimg.bundler.planning import checks, request, scripts
 from pants_plugin_minimg.bundler.text import path_bytes, text
 from pants_plugin_minimg.bundler.verification.tars import finding
 from pants_plugin_minimg.bundler.verification.tree import Tree
