@@ -15,7 +15,7 @@ from pants_plugin_minimg.bundler.isolation import tracing
 from pants_plugin_minimg.bundler.isolation.command import Command, Outcome, Unusable
 from pants_plugin_minimg.bundler.isolation.http import Asker
 from pants_plugin_minimg.bundler.isolation.memory import Watcher
-from pants_plugin_minimg.bundler.isolation.watching import Ended, watch
+from pants_plugin_minimg.bundler.isolation.watching import Ended, alive, watch
 
 _NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session")
 _PROBE_TIME = 20
@@ -80,6 +80,7 @@ class Bubblewrap:
                 pass_fds=(write,),
                 identity=identity,
                 until=first.look,
+                left=first.alive,
             )
         finally:
             os.close(read)
@@ -133,14 +134,25 @@ class _First:
 
     def look(self) -> bool:
         """Whether a service has answered, so that it can be stopped."""
+        pid = self._known()
+        if pid is None:
+            return False
+        self._watcher.look(pid)
+        if self.asker is None:
+            return False
+        self.asker.pid = pid
+        return self.asker.ask()
+
+    def alive(self) -> bool:
+        """Whether anything runs in the namespaces, which may be after bubblewrap's own end."""
+        pid = self._known()
+        return pid is not None and alive(pid)
+
+    def _known(self) -> int | None:
         if self._pid is None:
             try:
                 self._said += os.read(self._info, 4096)
                 self._pid = int(json.loads(self._said)["child-pid"])
             except (BlockingIOError, ValueError, LookupError):
-                return False
-        self._watcher.look(self._pid)
-        if self.asker is None:
-            return False
-        self.asker.pid = self._pid
-        return self.asker.ask()
+                pass
+        return self._pid

@@ -10,7 +10,7 @@ import uuid
 
 from pants_plugin_minimg.bundler.isolation.command import Command, Outcome, Unusable
 from pants_plugin_minimg.bundler.isolation.http import Asker
-from pants_plugin_minimg.bundler.isolation.watching import watch
+from pants_plugin_minimg.bundler.isolation.watching import DYING, watch
 
 _PROBE_TIME = 60
 
@@ -78,15 +78,18 @@ class Container:
         else:
             argv += ["-p", f"127.0.0.1::{command.http.port}"]
             service = _Service(self._program, container, command)
-        ended = watch(
-            [*argv, self._image, *command.argv[1:]],
-            command.stdin,
-            command.timeout,
-            dict(os.environ),
-            until=(lambda: False) if service is None else service.answered,
-        )
-        if ended.status is None:
-            subprocess.run([self._program, "kill", container], capture_output=True, check=False)
+        ended = None
+        try:
+            ended = watch(
+                [*argv, self._image, *command.argv[1:]],
+                command.stdin,
+                command.timeout,
+                dict(os.environ),
+                until=(lambda: False) if service is None else service.answered,
+            )
+        finally:
+            if ended is None or ended.status is None:
+                self._stop(container)
         if ended.status == 125:  # the engine's own
             raise Unusable(f"{self.name} does not run the command: {_said(ended.stderr)}")
         return Outcome(
@@ -98,6 +101,19 @@ class Container:
             ended.timed_out,
             None if service is None else service.asker.answer,
         )
+
+    def _stop(self, container: str) -> None:
+        """What was killed so far is the client. Podman's `kill` does not wait, docker's does."""
+        for word in ("kill", "wait"):
+            try:
+                subprocess.run(
+                    [self._program, word, container],
+                    capture_output=True,
+                    timeout=DYING,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                continue
 
 
 class _Service:

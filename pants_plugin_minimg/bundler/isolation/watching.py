@@ -15,8 +15,10 @@ from typing import Any
 from pants_plugin_minimg.bundler.isolation.command import MAX_OUTPUT
 
 _PIECE = 1 << 16
-#: How often `until` is asked, in seconds.
+#: How often `until` and `left` are asked, in seconds.
 _LOOK = 0.002
+#: How long what was killed is waited for, in seconds: the kernel may have to end much.
+DYING = 20.0
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,13 @@ def watch(
     pass_fds: Sequence[int] = (),
     identity: tuple[int, int] | None = None,
     until: Callable[[], bool] = lambda: False,
+    left: Callable[[], bool] = lambda: False,
 ) -> Ended:
     """Run `argv` until it ends, `until` says that it may be stopped, or the time is up.
 
-    It is killed with its process group then. `identity`: uid and gid to start it with. Raises
-    OSError when it cannot be started.
+    It is killed with its process group then, as it is when this is interrupted. `left` says whether
+    something of it outlives it: that is waited for. `identity`: uid and gid to start it with.
+    Raises OSError when it cannot be started.
     """
     began = time.monotonic()
     as_user: dict[str, Any] = {}
@@ -79,14 +83,20 @@ def watch(
         )
     assert process.stdout is not None and process.stderr is not None
     out, errors = _Buffer(process.stdout.fileno()), _Buffer(process.stderr.fileno())
-    stopped = _follow(process, (out, errors), began + timeout, until)
-    if stopped:
-        _kill(process.pid)
-    _, status = os.waitpid(process.pid, 0)
-    process.returncode = 0  # it is waited for: subprocess need not
-    seconds = time.monotonic() - began
-    for stream in (process.stdout, process.stderr):
-        stream.close()
+    stopped = "interrupted"
+    try:
+        stopped = _follow(process, (out, errors), began + timeout, until)
+    finally:
+        if stopped:
+            _kill(process.pid)
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = 0  # it is waited for: subprocess need not
+        seconds = time.monotonic() - began
+        for stream in (process.stdout, process.stderr):
+            stream.close()
+        dead = time.monotonic() + DYING
+        while left() and time.monotonic() < dead:
+            time.sleep(_LOOK)
     return Ended(
         None if stopped else _shell_status(status),
         b"".join(out.parts),
@@ -130,6 +140,15 @@ def _kill(pid: int) -> None:
             (os.killpg if group else os.kill)(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             continue
+
+
+def alive(pid: int) -> bool:
+    """Whether a process has not ended yet. The first of a PID namespace ends after all others."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] not in b"ZX"
+    except OSError:
+        return False
 
 
 def _shell_status(status: int) -> int:
