@@ -37,6 +37,9 @@ def zipped(before: bytes, comment: bytes = b"") -> bytes:
         (PLAIN + b"archive" + b"MEI\014\013\012\013\016" + bytes(80), "PyInstaller"),
         (PLAIN[:8] + b"AI\2" + PLAIN[11:], "AppImage"),
         (PLAIN + b"data", "4 bytes follow the program"),
+        # What is in there may speak of UPX, or be packed by it.
+        (zipped(PLAIN + b"....UPX!...."), "a zip follows"),
+        (PLAIN + b"UPX!" + b"MEI\014\013\012\013\016" + bytes(80), "PyInstaller"),
     ],
 )
 def test_what_reads_its_own_file(content: bytes, words: str) -> None:

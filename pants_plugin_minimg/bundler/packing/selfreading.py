@@ -30,12 +30,12 @@ def reason(file: BinaryIO, version: str) -> str | None:
     file.seek(8)
     if file.read(3) in _APPIMAGES:
         return "it is an AppImage, which mounts its own file"
-    if _UPX in tail:
-        return None  # UPX says so itself
     if _PYINSTALLER in tail:
         return "PyInstaller made it, which reads modules from the end of its own file"
     if _ends_as_zip(tail):
         return "a zip follows the program, which it reads from its own file"
+    if _UPX in tail:
+        return None  # packed already, with more behind it than the headers name: UPX says so itself
     file.seek(0)
     try:
         reader = elf.Reader(file)
