@@ -35,7 +35,7 @@ _LOCK = Lockfile(
 _ENVIRONMENT = {"LC_ALL": "C", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 _BAD_INPUT = 2
 #: What a line that complains of inputs begins with.
-_CODE = re.compile("^MINIMG-E[0-9]{3} ")
+_CODE = re.compile("^MINIMG-E[0-9]{3} ", re.MULTILINE)
 #: How long a remote cache may take before the work is begun here too, in milliseconds.
 _PATIENCE = 1000
 #: Where the program is in each sandbox: a link, whatever the number of its files.
@@ -118,13 +118,19 @@ def succeeded(
 ) -> tuple[Digest, ...]:
     """The same of processes that ended already."""
     complaints = [
-        _CODE.sub(lambda code: f"{code[0]}{address}: ", line) if address else line
+        line
         for step, result in zip(processes, results)
         for line in _complaints(step.description, result)
     ]
     if complaints:
-        raise BundlerError("\n".join(dict.fromkeys(complaints)))
+        said = "\n".join(dict.fromkeys(complaints))
+        raise BundlerError(of_address(said, address) if address else said)
     return tuple(result.output_digest for result in results)
+
+
+def of_address(complaints: str, address: str) -> str:
+    """The same with an address or an option after the code of each line."""
+    return _CODE.sub(lambda code: f"{code[0]}{address}: ", complaints)
 
 
 def _complaints(description: str, result: FallibleProcessResult) -> list[str]:

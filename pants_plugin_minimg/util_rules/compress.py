@@ -10,7 +10,13 @@ from pants.engine.fs import CreateDigest, Digest, FileEntry
 from pants.util.logging import LogLevel
 
 from pants_plugin_minimg import engine
-from pants_plugin_minimg.subsystems.bundler import Bundler, BundlerError, process, run_all
+from pants_plugin_minimg.subsystems.bundler import (
+    Bundler,
+    BundlerError,
+    of_address,
+    process,
+    run_all,
+)
 from pants_plugin_minimg.subsystems.upx import missing
 from pants_plugin_minimg.util_rules.closure import Planned, Sysroot, files_below, plan
 from pants_plugin_minimg.util_rules.progress import place, size
@@ -52,8 +58,11 @@ async def find_upx(search_path: engine.StandardSearchPath, address: str) -> str:
 
 
 async def tool(bundler: Bundler, sysroot: Sysroot, path: str) -> Digest:
-    """UPX with its loader and libraries, below `tool/`."""
-    planned = await plan(bundler, sysroot, tool_request(path), (), "Find the libraries of UPX")
+    """UPX with its loader and libraries, below `tool/`. Raises BundlerError."""
+    try:
+        planned = await plan(bundler, sysroot, tool_request(path), (), "Find the libraries of UPX")
+    except BundlerError as error:
+        raise BundlerError(of_address(str(error), _TOOL)) from None
     digests = await engine.create_digests(
         [
             CreateDigest(

@@ -13,11 +13,12 @@ from pants.testutil.option_util import create_subsystem
 
 from pants_plugin_minimg.engine import StandardSearchPath
 from pants_plugin_minimg.goals import package
+from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
 from pants_plugin_minimg.subsystems.upx import UpxSubsystem
 from pants_plugin_minimg.sysroot_targets import RootfsSysrootTarget
 from pants_plugin_minimg.util_rules.host import HostAccess, UnusableSysroot
-from tests.rules.fake_engine import BUNDLER, FakeEngine, Tree, install
+from tests.rules.fake_engine import BUNDLER, Failed, FakeEngine, Tree, install
 
 
 class Sandbox:
@@ -87,6 +88,16 @@ def test_this_machines_needs_access_to_it(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UnusableSysroot, match="^MINIMG-E019 a:image: "):
         tool(fake, None, HostAccess("it rains"))
     assert fake.processes == []
+
+
+def test_a_sysroot_without_upx(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan(argv: tuple[str, ...], inputs: Tree) -> Tree:
+        raise Failed(2, "MINIMG-E002 /usr/bin/upx-ucl: there is no such file.\n")
+
+    fake = install(monkeypatch, plan)
+    fake.programs["upx"] = "/usr/bin/upx"
+    with pytest.raises(BundlerError, match=r"^MINIMG-E002 \[minimg-upx\]: /usr/bin/upx-ucl: "):
+        tool(fake, None, HostAccess(None))
 
 
 def test_arguments_by_option_that_do_not_choose_how_to_compress() -> None:
