@@ -29,6 +29,7 @@ debian_sysroot(
 )
 minimal_docker_image(name="a", sysroot=":small", packages=["tool-a"], executables=["/usr/bin/a"])
 minimal_docker_image(name="b", sysroot=":small", packages=["tool-b"], executables=["/usr/bin/b"])
+minimal_docker_image(name="wide", sysroot=":small", executables=["/usr/bin/b"])
 file(name="newer_file", source="newer")
 minimal_docker_image(name="newer", sysroot=":small", binary=":newer_file")
 file(name="arm_file", source="arm")
@@ -139,18 +140,32 @@ def test_a_package_more_rebuilds_only_what_reaches_it(repository: Small, mirror:
     assert mirror.fetched() == ["liba1_1_amd64.deb", "tool-a_1_amd64.deb"]
 
 
-def test_a_newer_library_is_seen_when_the_lock_is_written_again(
+def test_a_newer_library_makes_new_layers_of_the_images_that_hold_it(
     repository: Small, mirror: Mirror, tmp_path: Path
 ) -> None:
+    names = ("a", "b", "wide")
+    every = [f"//:{name}" for name in names]
     repository.lock()
-    repository.pants("package", "//:a", "//:b").succeeded()
-    before = _layers(repository, "a")
+    repository.pants("package", *every).succeeded()
+    before = {name: _layers(repository, name) for name in names}
     mirror.replace(small_archive.library("2", NONCE + os.fsencode(tmp_path)))
     assert "small: liba1: 1 -> 2 (amd64)" in repository.lock().stderr
-    run = repository.pants("package", "//:a", "//:b").succeeded()
-    after = _layers(repository, "a")
-    assert after[0] == before[0] and after[1] != before[1]
-    assert run.ours().count("plan") == 1
+    run = repository.pants("package", *every).succeeded()
+    after = {name: _layers(repository, name) for name in names}
+    assert after["a"][0] == before["a"][0] and after["a"][1] != before["a"][1]
+    assert (after["b"], after["wide"]) == (before["b"], before["wide"])
+    # What may use the library is looked at again. That is all but for the one that does: new are
+    # the layer with the library, and the one with the record of its package.
+    assert run.ours() == ["image", "layer", "layer", "plan", "plan"]
+
+
+def test_a_comment_in_a_build_file_changes_nothing(repository: Small) -> None:
+    repository.lock()
+    repository.pants("package", "//:a", "//:wide").succeeded()
+    with (repository.root / "BUILD").open("a") as file:
+        file.write("# A comment.\n")
+    for option in ("--pantsd", "--no-pantsd"):
+        assert repository.pants(option, "package", "//:a", "//:wide").succeeded().processes == []
 
 
 def test_a_package_that_left_the_pool(repository: Small, mirror: Mirror, tmp_path: Path) -> None:
