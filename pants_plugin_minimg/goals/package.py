@@ -418,7 +418,7 @@ async def package_minimal_docker_image(
     if options.plans:
         beside.append(FileEntry(paths.plan(), planned.files["plan.json"].file_digest))
     if options.html:
-        page = await htmlpage.page(bundler, [planned.files["plan.json"]], told_of.info, address)
+        page = await htmlpage.page(bundler, [planned.files["plan.json"]], made.info, address)
         beside.append(FileEntry(paths.html, page.file_digest))
     products = await engine.create_digests([CreateDigest([*paths.product(made), *beside])])
     return BuiltPackage(

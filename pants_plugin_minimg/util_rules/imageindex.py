@@ -172,6 +172,6 @@ async def build(
     ]
     plans = [part.plan for part in parts if part.plan]
     if options.html:
-        page = await htmlpage.page(bundler, plans, told_of.info, wanted.address)
+        page = await htmlpage.page(bundler, plans, made.info, wanted.address)
         beside.append(FileEntry(paths.html, page.file_digest))
     return await _package(wanted, paths, made, parts, beside)
