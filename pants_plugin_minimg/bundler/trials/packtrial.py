@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -145,11 +146,13 @@ def run(program: Program, how: How, isolation: Isolation) -> Tried:
     if any(outcome.timed_out for outcome in together):
         raise _broken(path, how, _endless(side_by_side), beside=True)
     plain.append(isolation.run(as_plain))
-    statuses = sorted({_status(outcome) for outcome in plain})
+    statuses = {outcome.status for outcome in plain}
     if len(statuses) > 1:
-        told = " and ".join(map(str, statuses))
+        told = " and ".join(sorted(_told(status) for status in statuses))
         return Tried(path, f"plain it ends with {told} by turns: set `upx_check`")
     for outcomes, beside in ((alone, False), (together, True)):
+        if beside and _killed(together) and not _killed(alone):
+            return Tried(path, f"{_TOGETHER} at once it was killed, as for want of memory")
         for outcome in outcomes:
             problem = _difference(outcome, plain)
             if problem is not None:
@@ -183,8 +186,13 @@ def _endless(command: Command) -> str:
     return f"it does not end within {command.timeout:g} s"
 
 
-def _status(outcome: Outcome) -> int:
-    return -1 if outcome.status is None else outcome.status
+def _told(status: int | None) -> str:
+    return "nothing in time" if status is None else str(status)
+
+
+def _killed(outcomes: Sequence[Outcome]) -> bool:
+    """By SIGKILL, which no broken program gets that was started before."""
+    return any(outcome.status == 128 + signal.SIGKILL for outcome in outcomes)
 
 
 def _output(outcome: Outcome) -> tuple[bytes, bytes]:
