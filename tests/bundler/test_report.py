@@ -31,7 +31,8 @@ def _packed(tmp: Path, content: str, outcome: str, reason: str, plain: int, pack
     raw = {"version": 1, "content": content, "outcome": outcome, "reason": reason}
     raw["packed_content"] = _sha("e")
     wire = {"plain_wire": plain // 2, "packed_wire": packed - 1}
-    path.write_text(json.dumps({**raw, "plain": plain, "packed": packed, **wire}))
+    tool = {"upx_version": "4.2.4", "args": ["--lzma"]}
+    path.write_text(json.dumps({**raw, "plain": plain, "packed": packed, **wire, **tool}))
     return str(path)
 
 
@@ -106,6 +107,11 @@ def test_a_content_counts_once_for_each_path_that_is_a_file(info: dict[str, Any]
         ("/usr/bin/git", "packed"),
         ("/usr/bin/git-again", "packed"),
     ]
+
+
+def test_which_upx_packed_and_how(info: dict[str, Any]) -> None:
+    for program in info["manifests"][0]["upx"]["programs"]:
+        assert (program["upx_version"], program["args"]) == ("4.2.4", ["--lzma"])
 
 
 def test_the_advice_follows_from_what_the_wire_gains() -> None:

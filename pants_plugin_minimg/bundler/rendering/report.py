@@ -33,6 +33,8 @@ def load_packed(paths: Iterable[str]) -> list[dict[str, Any]]:
                     "packed": int(raw["packed"]),
                     "plain_wire": int(raw["plain_wire"]),
                     "packed_wire": int(raw["packed_wire"]),
+                    "upx_version": str(raw["upx_version"]),
+                    "args": list(map(str, raw["args"])),
                 }
             )
     return reports
