@@ -61,6 +61,9 @@ async def trial(
     search_path: engine.StandardSearchPath,
 ) -> Trial:
     """Raises BundlerError MINIMG-E042 for a program that does another thing when it is packed."""
+    reports = await read_json(list(packed.reports.values()))
+    if not any(report["outcome"] == "packed" for report in reports):
+        return NOTHING_TRIED
     if check.arguments is None:
         return Trial({"not_run": "`upx_check=False`"})
     inputs = await engine.create_digests(

@@ -47,7 +47,9 @@ def test_what_shows_little() -> None:
     assert "only its status was compared" in lines(same_output=False)[1]
 
 
-def trial(monkeypatch: pytest.MonkeyPatch, answer: Any, **check: Any) -> packtrial.Trial:
+def trial(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, outcome: str = "packed", **check: Any
+) -> packtrial.Trial:
     def command(argv: tuple[str, ...], inputs: Tree) -> Tree:
         if isinstance(answer, Failed):
             raise answer
@@ -55,7 +57,8 @@ def trial(monkeypatch: pytest.MonkeyPatch, answer: Any, **check: Any) -> packtri
 
     fake: FakeEngine = install(monkeypatch, command)
     planned = Planned({"plan.json": fake.entry("plan.json", b"{}")}, {"pack": []})
-    packed = Packed({"aa": fake.entry("aa", b"packed")}, {"aa": fake.entry("aa.json", b"{}")})
+    report = json.dumps({"outcome": outcome}).encode()
+    packed = Packed({"aa": fake.entry("aa", b"packed")}, {"aa": fake.entry("aa.json", report)})
     how = packtrial.Check(**{"address": "//a:b", "arguments": (), "user": "", "env": {}, **check})
     search_path = StandardSearchPath(("/usr/bin",))
     return fake.run(packtrial.trial(BUNDLER, planned, packed, how, search_path))
@@ -73,6 +76,13 @@ def test_nothing_to_run_it_with(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     (said,) = packtrial.lines(trial(monkeypatch, {}, arguments=None))
     assert said == "  packed programs were not run: `upx_check=False`"
+
+
+def test_nothing_is_run_where_all_stayed_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    never = Failed(1, "it was run")
+    for arguments in ((), None):
+        tried = trial(monkeypatch, never, outcome="refused", arguments=arguments)
+        assert tried == packtrial.NOTHING_TRIED
 
 
 def test_an_index_of_packed_images_has_no_times_in_its_key(
