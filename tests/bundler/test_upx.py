@@ -198,7 +198,7 @@ def test_what_the_machine_lacks_does_not_decide_the_bytes(
 ) -> None:
     with pytest.raises(MinimgError) as error:
         _pack(tmp_path, StandIn(**answers))
-    assert error.value.code == "MINIMG-E017"
+    assert error.value.code == "MINIMG-E017" and error.value.remedy
     assert not (tmp_path / "out").exists()
 
 

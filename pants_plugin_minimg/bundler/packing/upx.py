@@ -29,6 +29,7 @@ _GET_IT = (
     "Install UPX 4.2 to 4.x: Debian has it as `upx-ucl` in bookworm-backports and in trixie, and "
     "others call it `upx`."
 )
+_MAKE_ROOM = "Make room for it in memory and on disk, or take another setting of `upx`."
 _VERSION = re.compile(r"^upx\S* (\d+)\.(\d+)(\S*)", re.MULTILINE)
 
 # What the machine lacks must not decide what is in the image: these stop the build.
@@ -170,9 +171,11 @@ def _ran(run: Runner, arguments: Sequence[str], cwd: str) -> Finished:
     except OSError as error:
         raise MinimgError("MINIMG-E017", "upx", f"it cannot be run: {error}", _GET_IT) from None
     if finished.status < 0:
-        raise MinimgError("MINIMG-E017", "upx", f"it died of signal {-finished.status}")
+        died = f"it died of signal {-finished.status}"
+        raise MinimgError("MINIMG-E017", "upx", died, _MAKE_ROOM)
     if finished.status != 0 and any(want in finished.errors for want in _MACHINE):
-        raise MinimgError("MINIMG-E017", "upx", f"it could not do its work: {_said(finished)}")
+        failed = f"it could not do its work: {_said(finished)}"
+        raise MinimgError("MINIMG-E017", "upx", failed, _MAKE_ROOM)
     return finished
 
 
