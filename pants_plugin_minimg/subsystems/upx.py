@@ -38,7 +38,10 @@ class UpxSubsystem(Subsystem):
     args = ArgsListOption(
         example="--best",
         default=list(upxargs.DEFAULT),
-        extra_help="An image's own `upx_args` are taken in their place.",
+        extra_help=(
+            "They are for `upx=True`, and any that choose how UPX compresses. An image's own "
+            '`upx_args` are taken in their place; `"fast"`, `"small"` and `"smallest"` have others.'
+        ),
     )
 
     def problems(self) -> Iterator[MinimgError]:
