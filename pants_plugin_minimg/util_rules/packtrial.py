@@ -139,9 +139,10 @@ def _doubts(program: Mapping[str, Any]) -> Iterator[str]:
 
 def _memory(program: Mapping[str, Any]) -> str:
     plain, packed = program["plain_memory"], program["packed_memory"]
-    if plain is None or packed is None:
+    if packed is None:
         return ""
-    return f", with {shown(packed)} of memory (plain {shown(plain)})"
+    beside = "ends too soon to tell" if plain is None else shown(plain)
+    return f", with {shown(packed)} of memory (plain {beside})"
 
 
 async def added(made: Image, trials: Mapping[str, Trial]) -> Image:

@@ -36,7 +36,9 @@ def lines(**changed: Any) -> list[str]:
 
 def test_the_price() -> None:
     assert lines() == [SAME + MEMORY]
-    assert lines(plain_memory=None, packed_memory=None) == [SAME]
+    (told,) = lines(plain_memory=None)
+    assert told == f"{SAME}, with 9.00 MB of memory (plain ends too soon to tell)"
+    assert lines(packed_memory=None) == lines(plain_memory=None, packed_memory=None) == [SAME]
     assert list(packtrial.lines(packtrial.NOTHING_TRIED)) == []
 
 
