@@ -2,7 +2,8 @@
 
 Exit status 0: done. 1: `closure`, `verify` or `diff` found something. 2: bad input; standard error
 holds one line for each problem and nothing else (of `push`: after what skopeo said). 3: `trial` has
-nothing to run an image with. 4: it failed, as on a full disk.
+nothing to run an image with. 4: it failed, as on a full disk. 130: it was interrupted. What a
+command that fails has begun to write is removed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import os
 import sys
 
+from pants_plugin_minimg.bundler import outputs
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 
 TYPE_CHECKING = False
@@ -35,7 +37,7 @@ _COMMANDS = {
     "at-revision": "revision",
 }
 
-_BAD_INPUT, _FAILED = 2, 4
+_BAD_INPUT, _FAILED, _INTERRUPTED = 2, 4, 130
 
 
 def options_of(arguments: list[str]) -> Any:
@@ -60,7 +62,9 @@ def main(arguments: list[str]) -> int:
         # Names of files may hold what the terminal's character set has not.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        status = int(options.run(options) or 0)
+        written = (getattr(options, name, None) for name in ("out", "tar"))
+        with outputs.removed_on_failure(*filter(None, written)):
+            status = int(options.run(options) or 0)
         sys.stdout.flush()
         return status
     except Problems as problems:
@@ -92,7 +96,11 @@ def _end_output() -> None:
 
 def start() -> None:
     """The program as a process of its own."""
-    status = main(sys.argv[1:])
+    try:
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        _end_output()
+        os._exit(_INTERRUPTED)  # threads that still fetch something are not waited for
     gc.freeze()  # else Python ends with a look for circles in all that is there
     sys.exit(status)
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
+from pants_plugin_minimg.bundler import outputs
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot, Sysroot
@@ -40,7 +41,7 @@ def store(
         made = generated.get(entry.path)
         opened = sysroot.open(entry.path) if made is None else io.BytesIO(made)
         there = _linkable(sysroot, entry.path) if made is None and not copy else None
-        with opened as source:
+        with opened as source, outputs.removed_on_failure(scratch):
             if there is not None:
                 entry.content, entry.size = _read(source, lambda chunk: None)
                 os.symlink(there, scratch)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pants_plugin_minimg.bundler import outputs
 from pants_plugin_minimg.bundler.errors import MinimgError
 
 VERSION = 1
@@ -56,7 +57,7 @@ def readable(document: Any) -> bytes:
 
 
 def write(path: str, content: bytes) -> None:
-    """Raises OSError."""
+    """All of it or nothing. Raises OSError."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with open(path, "wb") as file:
+    with outputs.replaced(path) as file:
         file.write(content)

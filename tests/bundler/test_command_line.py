@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from pants_plugin_minimg.bundler import __main__ as commands
 from pants_plugin_minimg.bundler.commands import why as cli_why
+from pants_plugin_minimg.bundler.rendering import tarstream
+from tests.bundler.images import directory, file, image, put, with_parents
 
 ENTRIES = [
     {"path": f"/\u2192{number}", "kind": "file", "size": 9, "mode": 420, "uid": 0, "gid": 0}
@@ -68,6 +71,71 @@ def test_what_cannot_be_written(plan: str, tmp_path: Path) -> None:
     done = bundler("sources", "--apt", str(tmp_path), "--out", str(tmp_path))
     assert done.returncode == 4
     assert done.stderr.decode() == f"bundler sources: [Errno 21] Is a directory: '{tmp_path}'\n"
+
+
+def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    os.mkfifo(plan)
+    command = [sys.executable, "-m", "pants_plugin_minimg.bundler", "why", "--plan", str(plan)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
+        with open(plan, "wb"):  # it reads now, and waits for more
+            running.send_signal(signal.SIGINT)
+            said, _ = running.communicate()
+    assert (running.returncode, said) == (130, b"")
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """A folder with an image's tar, larger than its parts, and its layout in `image/layout`."""
+    folder = tmp_path / "built"
+    folder.mkdir()
+    big = put(folder / "blobs", os.urandom(1 << 20))
+    image(folder, with_parents([file(b"/bin/big", big, 0o755), directory(b"/tmp", 0o1777)]))
+    return folder
+
+
+def interrupted(*words: object) -> None:
+    """By a Ctrl-C while it writes the third member of a tar."""
+    calls: list[tarstream.Member] = []
+    header = tarstream.header
+
+    def third(member: tarstream.Member) -> bytes:
+        calls.append(member)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return header(member)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tarstream, "header", third)
+        with pytest.raises(KeyboardInterrupt):
+            commands.main([str(word) for word in words])
+
+
+def test_what_an_interrupted_command_has_written_is_removed(built: Path, tmp_path: Path) -> None:
+    layout, out = built / "image" / "layout", tmp_path / "out"
+    out.mkdir()
+    interrupted("tar", "--layout", layout, "--out", out / "new.tar")
+    assert list(out.iterdir()) == []
+    (out / "old.tar").write_bytes(b"as it was")
+    interrupted("tar", "--layout", layout, "--out", out / "old.tar")
+    assert [path.name for path in out.iterdir()] == ["old.tar"]
+    assert (out / "old.tar").read_bytes() == b"as it was"
+    layer = ("layer", "--projection", built / "projection.json", "--blobs", built / "blobs")
+    interrupted(*layer, "--out", out / "layer")
+    assert not (out / "layer").exists()
+
+
+def test_output_to_what_is_no_file_stays_there(built: Path) -> None:
+    words = ("tar", "--layout", str(built / "image" / "layout"), "--out", "/dev/stdout")
+    done = bundler(*words)
+    assert done.stdout == (built / "image.tar").read_bytes()
+
+
+def test_a_link_stays_one(built: Path, tmp_path: Path) -> None:
+    out, link = tmp_path / "there.tar", tmp_path / "link.tar"
+    link.symlink_to("there.tar")
+    assert commands.main(["tar", "--layout", str(built / "image/layout"), "--out", str(link)]) == 0
+    assert link.is_symlink() and out.read_bytes() == (built / "image.tar").read_bytes()
 
 
 def test_a_character_that_the_terminal_has_not_is_shown_by_its_number(plan: str) -> None:

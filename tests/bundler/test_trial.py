@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +115,14 @@ class Trial:
     def __init__(self, tar: Path, tmp_path: Path, means: list[str]) -> None:
         self.tar, self.tmp_path, self.means = tar, tmp_path, means
 
-    def run(self, *cases: dict[str, Any]) -> int:
+    def words(self, *cases: dict[str, Any]) -> list[str]:
         path = self.tmp_path / "cases.json"
         each = [{"name": f"case {n}", "timeout": "20s", **case} for n, case in enumerate(cases)]
         path.write_text(json.dumps({"version": 1, "cases": each}))
-        return commands.main(["trial", "--image", str(self.tar), "--cases", str(path), *self.means])
+        return ["trial", "--image", str(self.tar), "--cases", str(path), *self.means]
+
+    def run(self, *cases: dict[str, Any]) -> int:
+        return commands.main(self.words(*cases))
 
 
 @pytest.fixture
@@ -169,15 +176,34 @@ def test_what_is_not_as_expected_is_told_with_the_output(
 def test_the_time_is_limited_and_nothing_is_left(
     trial: Trial, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert trial.run({"args": ["sleep"], "timeout": "2s", "exit_code": 0}) == 1
+    name = trial.tmp_path.as_posix()  # other tests have such a program too
+    assert trial.run({"args": ["sleep", name], "timeout": "2s", "exit_code": 0}) == 1
     out = capsys.readouterr().out
     assert "it did not end within 2 s" in out and "asleep" in out
-    assert _running(b"/bin/tool\0sleep\0") == []
+    assert _running(name) == []
 
 
-def _running(command: bytes) -> list[str]:
-    """The numbers of processes with these words."""
+def test_an_interrupt_ends_what_runs(trial: Trial) -> None:
+    name = trial.tmp_path.as_posix()
+    words = trial.words({"args": ["sleep", name], "timeout": "600s"})
+    with subprocess.Popen(
+        [sys.executable, "-m", "pants_plugin_minimg.bundler", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as running:
+        while not _running(name) and running.poll() is None:
+            time.sleep(0.01)
+        os.killpg(running.pid, signal.SIGINT)
+        said, _ = running.communicate()
+    assert (running.returncode, said) == (130, b"")
+    assert _running(name) == []
+
+
+def _running(name: str) -> list[str]:
+    """The numbers of the processes that sleep under a name."""
     found = []
+    command = f"/bin/tool\0sleep\0{name}\0".encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:

@@ -7,6 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroots import fingerprint
 from pants_plugin_minimg.bundler.text import path_bytes
@@ -86,5 +87,4 @@ def _read(path: str) -> Any:
 
 
 def _write(path: str, content: str) -> None:
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(content)
+    jsonfile.write(path, content.encode("utf-8"))

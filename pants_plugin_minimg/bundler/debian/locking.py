@@ -108,8 +108,11 @@ def _suites(request: Request) -> list[Suite]:
         except MinimgError as error:
             return error
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
         answers = list(pool.map(one, request.suites))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # who interrupts it waits for no mirror
     errors = [answer for answer in answers if isinstance(answer, MinimgError)]
     if errors:
         raise Problems(errors)

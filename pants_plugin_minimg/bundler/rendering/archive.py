@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import jsonfile, outputs
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.rendering import oci, tarstream
 
@@ -37,7 +37,7 @@ def write(layout: str, out: str, layers: str | None = None) -> None:
     items = sorted(found.values(), key=lambda item: os.fsencode(item.name).split(b"/"))
     _check_whole(layout, set(found))
     os.makedirs(os.path.dirname(out) or ".", exist_ok=True)
-    with open(out, "wb") as file:
+    with outputs.replaced(out) as file:
         for item in items:
             if item.size is None:
                 member = tarstream.Member(os.fsencode(item.name) + b"/", tarstream.DIRECTORY, 0o755)

@@ -9,6 +9,9 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -474,6 +477,24 @@ def test_nothing_is_written_when_the_lock_fails(key: Key, server: Server, tmp_pa
     request = _request(tmp_path, key, server.base)
     status, message = _run("lock", "--request", request, "--out", str(out))
     assert (status, message[:11]) == (2, "MINIMG-E024")
+    assert not out.exists()
+
+
+def test_who_interrupts_it_waits_for_no_mirror(key: Key, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with socket.create_server(("127.0.0.1", 0)) as mirror:
+        base = f"http://127.0.0.1:{mirror.getsockname()[1]}"
+        words = ("lock", "--request", _request(tmp_path, key, base), "--out", str(out))
+        with subprocess.Popen(
+            [sys.executable, "-m", "pants_plugin_minimg.bundler", *words],
+            env={**os.environ, "no_proxy": "*"},
+            stderr=subprocess.PIPE,
+        ) as running:
+            connection, _ = mirror.accept()
+            with connection:
+                running.send_signal(signal.SIGINT)
+                _, errors = running.communicate()
+    assert (running.returncode, errors) == (130, b"")
     assert not out.exists()
 
 

@@ -1,0 +1,50 @@
+"""What is there of an output when a command fails or is interrupted: all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+
+@contextmanager
+def replaced(path: str) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` when it is whole. Raises OSError.
+
+    What is no regular file, such as a pipe, is written to where it is.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as file:
+            yield file
+        return
+    path = os.path.realpath(path)  # a link stays one
+    with removed_on_failure(partial := path + ".partial"):
+        with open(partial, "wb") as file:
+            yield file
+        os.replace(partial, path)
+
+
+@contextmanager
+def removed_on_failure(*paths: str) -> Iterator[None]:
+    """Those of `paths` that are not there yet are removed when anything is raised."""
+    new = [path for path in paths if not os.path.lexists(path)]
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            _remove(path)
+        raise
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        import shutil  # only here: it takes long to import
+
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            os.unlink(path)
