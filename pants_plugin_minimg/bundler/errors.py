@@ -6,6 +6,8 @@ All problems of an image are found before one is reported, so `Problems` collect
 
 from __future__ import annotations
 
+import errno
+
 #: Code -> what it stands for. `docs/errors.md` has one section a code; codes are never reused.
 CODES = {
     "MINIMG-E001": "the request or a file of ours cannot be read",
@@ -59,6 +61,18 @@ CODES = {
     "MINIMG-E049": "no Python that the sandbox program runs on",
     "MINIMG-E050": "the sandbox program has no wheels for a Python",
 }
+
+_OF_THE_MACHINE = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
+        *(errno.ENOMEM, errno.EMFILE, errno.ENFILE),
+    )
+)
+
+
+def of_the_machine(error: BaseException) -> bool:
+    """Whether it is a full disk or the like, which says nothing about the file that is read."""
+    return isinstance(error, OSError) and error.errno in _OF_THE_MACHINE
 
 
 class MinimgError(Exception):

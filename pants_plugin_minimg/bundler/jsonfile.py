@@ -9,17 +9,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from pants_plugin_minimg.bundler import outputs
-from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.errors import MinimgError, of_the_machine
 
 VERSION = 1
 
 
 @contextmanager
 def reading(path: str) -> Iterator[None]:
-    """Turns whatever a malformed document makes Python raise into MINIMG-E001 about `path`."""
+    """Turns whatever a malformed document makes Python raise into MINIMG-E001 about `path`.
+
+    Raises OSError for what the machine lacks, such as space.
+    """
     try:
         yield
     except OSError as error:
+        if of_the_machine(error):
+            raise
         raise MinimgError(
             "MINIMG-E001", path, f"it cannot be read: {error.strerror or error}"
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -136,6 +137,26 @@ def test_a_link_stays_one(built: Path, tmp_path: Path) -> None:
     link.symlink_to("there.tar")
     assert commands.main(["tar", "--layout", str(built / "image/layout"), "--out", str(link)]) == 0
     assert link.is_symlink() and out.read_bytes() == (built / "image.tar").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["tar", "verify", "rootfs"])
+def test_a_disk_that_gets_full_is_no_finding(built: Path, tmp_path: Path, command: str) -> None:
+    """As a limit of the size of files has it: the error is another, and its place the same."""
+    out, tar = str(tmp_path / "out"), str(built / "image.tar")
+    words = {
+        "tar": ("--layout", str(built / "image" / "layout"), "--out", out),
+        "verify": (tar,),
+        "rootfs": ("--in", tar, "--limit", "9999999", "--out", out),
+    }[command]
+    done = subprocess.run(
+        [sys.executable, "-m", "pants_plugin_minimg.bundler", command, *words],
+        capture_output=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+        check=False,
+    )
+    said = f"bundler {command}: [Errno 27] File too large\n"
+    assert (done.returncode, done.stderr.decode()) == (4, said)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["built"]
 
 
 def test_a_character_that_the_terminal_has_not_is_shown_by_its_number(plan: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tarfile
@@ -153,3 +154,27 @@ def test_so_is_one_whose_compressed_bytes_are_damaged(method: int, tmp_path: Pat
     assert caught.value.code == "MINIMG-E001"
     with pytest.raises(MinimgError):
         pexfile.unpack(str(tree / "x.zip"), "//a:pex", str(scratch))
+
+
+@pytest.mark.parametrize("unpacks", ["tar", "zip", "pex"])
+def test_a_full_disk_says_nothing_about_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unpacks: str
+) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    if unpacks == "tar":
+        with tarfile.open(tree / "a.tar", "w") as tar:
+            tar.add(__file__, "PEX-INFO")
+    else:
+        with zipfile.ZipFile(tree / "a.zip", "w") as zipped:
+            zipped.write(__file__, "PEX-INFO")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        if unpacks == "pex":
+            pexfile.unpack(str(tree / "a.zip"), "//a:pex", str(tmp_path / "scratch"))
+        else:
+            _unpacked(tree, tmp_path / "scratch")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import IO
 
-from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.errors import MinimgError, of_the_machine
 
 #: Unpacked, a tree may be this many times its archive, and no smaller bound than 1 GiB.
 _BOMB_RATIO, _BOMB_FLOOR = 1000, 1 << 30
@@ -65,7 +65,8 @@ def _scan(root: bytes, below: bytes) -> Iterator[Output]:
 def unpacked(tree: list[Output], origin: str, scratch: bytes) -> list[Output]:
     """The tree, or what its single file holds when that is a tar or a zip.
 
-    Raises MinimgError MINIMG-E001 for an archive that is damaged or leaves its own root.
+    Raises MinimgError MINIMG-E001 for an archive that is damaged or leaves its own root, and
+    OSError for what the machine lacks, such as space.
     """
     if len(tree) != 1 or tree[0].target is not None:
         return tree
@@ -78,6 +79,8 @@ def unpacked(tree: list[Output], origin: str, scratch: bytes) -> list[Output]:
         else:
             return tree
     except DAMAGE as error:
+        if of_the_machine(error):
+            raise
         raise MinimgError(
             "MINIMG-E001", origin, f"the archive cannot be unpacked: {error}"
         ) from None

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.errors import MinimgError, of_the_machine
 from pants_plugin_minimg.bundler.planning.trees import DAMAGE
 
 _INFO, _DEPS = "PEX-INFO", ".deps"
@@ -57,7 +57,7 @@ def is_pex(files: Sequence[str]) -> bool:
 def unpack(source: str, origin: str, scratch: str) -> Pex:
     """`source` is a zip or a folder; `scratch` a new folder for what has to be unpacked.
 
-    Raises MinimgError MINIMG-E001 for what is no PEX.
+    Raises MinimgError MINIMG-E001 for what is no PEX, and OSError for what the machine lacks.
     """
     folder = source
     try:
@@ -66,9 +66,8 @@ def unpack(source: str, origin: str, scratch: str) -> Pex:
             _unzip(source, folder, origin)
         info = _info(folder)
         distributions = dict(_distributions(folder, scratch, origin))
-        code = _code(folder, os.path.join(scratch, "code"))
-        return Pex(
-            code=code,
+        found = Pex(
+            code=os.path.join(scratch, "code"),
             distributions=distributions,
             entry_point=str(info.get("entry_point") or ""),
             script=str(info.get("script") or ""),
@@ -80,9 +79,13 @@ def unpack(source: str, origin: str, scratch: str) -> Pex:
             may_lack=any(info.get(key) for key in _LACKING),
         )
     except _UNREADABLE as error:
+        if of_the_machine(error):
+            raise
         raise MinimgError(
             "MINIMG-E001", origin, f"what it built is no PEX that this version reads: {error}"
         ) from None
+    _code(folder, found.code)
+    return found
 
 
 def _info(folder: str) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def _distributions(folder: str, scratch: str, origin: str) -> Iterator[tuple[str
         yield name, path
 
 
-def _code(folder: str, out: str) -> str:
+def _code(folder: str, out: str) -> None:
     """The user's code alone, in a folder of its own."""
     os.makedirs(out)
     for name in sorted(os.listdir(folder)):
@@ -115,7 +118,6 @@ def _code(folder: str, out: str) -> str:
             shutil.copytree(source, target, symlinks=True)
         else:
             shutil.copy(source, target, follow_symlinks=False)
-    return out
 
 
 def _unzip(source: str, folder: str, origin: str) -> None:
