@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler.binaries.elf import read_header
+from pants_plugin_minimg.bundler.binaries import elf
 from pants_plugin_minimg.bundler.loader import cachefile, ldcache
 from tests.requirements import unavailable, working
 
@@ -38,7 +38,7 @@ def _header(tmp_path: Path) -> ldcache.Header:
     path = tmp_path / "program"
     path.write_bytes(build(Spec(interp=GLIBC)))
     with path.open("rb", buffering=0) as file:
-        return read_header(file)
+        return elf.read(file).header
 
 
 def test_our_reader_finds_every_name(tmp_path: Path) -> None:

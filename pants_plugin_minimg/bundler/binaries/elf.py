@@ -155,12 +155,8 @@ _LAYOUTS = {
 }
 
 
-def read_header(file: BinaryIO) -> Header:
-    """The first bytes alone. ElfError for no ELF file, or one cut off inside its header."""
-    return _parse_header(_at(file, 0, 64))[0]
-
-
 def _parse_header(raw: bytes) -> tuple[Header, _Layout]:
+    """ElfError for no ELF file, or one cut off inside its header."""
     if raw[:4] != b"\x7fELF":
         raise ElfError("not an ELF file")
     if len(raw) < 52:

@@ -23,15 +23,14 @@ _CHUNK = 1 << 20
 class Merge:
     """All packages over each other.
 
-    `nodes` by canonical path; `owners` and `shipped`: of what is no directory, the number of the
-    package and the path that it lists, the latter where it differs. `problems` were all found.
+    `nodes` by canonical path; `owners`: of what is no directory, the number of the package.
+    `problems` were all found.
     """
 
     def __init__(self, packages: Sequence[Unpacked]) -> None:
         self.packages = packages
         self.nodes: dict[bytes, Node] = {}
         self.owners: dict[bytes, int] = {}
-        self.shipped: dict[bytes, bytes] = {}
         self.problems: list[MinimgError] = []
         self._diversions = _diversions(packages)
         self._disputed: set[bytes] = set()
@@ -129,15 +128,11 @@ class Merge:
                 if kind == "file":
                     inos[listed] = ino
                 node = Node(kind, mode, uid, gid, size, offset, target, number, ino)
-            if place in nodes:
-                if not self._wins(place, node, number):
-                    continue
-                self.shipped.pop(place, None)
+            if place in nodes and not self._wins(place, node, number):
+                continue
             nodes[place] = node
             if kind != "dir":
                 owners[place] = number
-                if listed != place:
-                    self.shipped[place] = listed
         self._next_ino = ino + 1
 
     def _wins(self, place: bytes, new: Node, number: int) -> bool:

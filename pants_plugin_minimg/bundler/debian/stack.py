@@ -37,10 +37,6 @@ class PackageStack(TarSysroot):
         number = self._merge.owners.get(path)
         return None if number is None else self._package(number)
 
-    def shipped_name(self, path: bytes) -> bytes:
-        """The absolute path under which its package lists a canonical path."""
-        return self._merge.shipped.get(path, path)
-
     def hint(self, path: bytes) -> str | None:
         """What to set when a missing path is an alternative that packages declare."""
         place = self._merge.canonical(path)
