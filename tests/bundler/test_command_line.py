@@ -15,6 +15,7 @@ import pytest
 from pants_plugin_minimg.bundler import __main__ as commands
 from pants_plugin_minimg.bundler.commands import why as cli_why
 from pants_plugin_minimg.bundler.rendering import tarstream
+from tests import interrupts
 from tests.bundler.images import directory, file, image, put, with_parents
 
 ENTRIES = [
@@ -78,7 +79,12 @@ def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     os.mkfifo(plan)
     command = [sys.executable, "-m", "pants_plugin_minimg.bundler", "why", "--plan", str(plan)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=interrupts.heard,
+    ) as running:
         with open(plan, "wb"):  # it reads now, and waits for more
             running.send_signal(signal.SIGINT)
             said, _ = running.communicate()

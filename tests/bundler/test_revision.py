@@ -14,6 +14,7 @@ import pytest
 
 from pants_plugin_minimg.bundler import __main__ as bundler
 from pants_plugin_minimg.bundler import revision
+from tests import interrupts
 from tests.requirements import working
 
 LOOK = "cat file; pwd; ls; echo ${NAME-unset} ${OTHER-unset}"
@@ -145,8 +146,7 @@ def started(site: Site, script: str) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "pants_plugin_minimg.bundler", *site.arguments("old", script)],
         cwd=Path(__file__).resolve().parents[2],
         start_new_session=True,
-        # Python ignores the interrupt where its parent did.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+        preexec_fn=interrupts.heard,
     )
     while not (site.out.exists() and site.out.read_text()):
         assert process.poll() is None

@@ -17,6 +17,7 @@ import pytest
 from pants_plugin_minimg.bundler import __main__ as commands
 from pants_plugin_minimg.bundler.isolation import bubblewrap, container
 from pants_plugin_minimg.bundler.isolation.command import Unusable
+from tests import interrupts
 from tests.bundler.images import directory, file, image, put, with_parents
 from tests.bundler.implied import compiled
 from tests.requirements import program, unavailable, working
@@ -191,6 +192,7 @@ def test_an_interrupt_ends_what_runs(trial: Trial) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        preexec_fn=interrupts.heard,
     ) as running:
         while not _running(name) and running.poll() is None:
             time.sleep(0.01)

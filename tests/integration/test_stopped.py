@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from pants_plugin_minimg.bundler import __main__ as bundler
+from tests import interrupts
 from tests.integration.pants_runs import Repository, source_root
 from tests.requirements import unavailable, working
 
@@ -71,6 +72,7 @@ class Site:
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 start_new_session=True,
+                preexec_fn=interrupts.heard,
             )
 
     def traced(self, calls: str, injected: str) -> list[str]:

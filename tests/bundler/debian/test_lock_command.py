@@ -28,6 +28,7 @@ from pants_plugin_minimg.bundler.debian.lockfile import Lock
 from pants_plugin_minimg.bundler.debian.locking import Request
 from pants_plugin_minimg.bundler.debian.sources import Source
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from tests import interrupts
 from tests.bundler.debian import archive
 from tests.bundler.debian.archive import Files, Key, Server, serving, stanza
 from tests.requirements import program
@@ -489,6 +490,7 @@ def test_who_interrupts_it_waits_for_no_mirror(key: Key, tmp_path: Path) -> None
             [sys.executable, "-m", "pants_plugin_minimg.bundler", *words],
             env={**os.environ, "no_proxy": "*"},
             stderr=subprocess.PIPE,
+            preexec_fn=interrupts.heard,
         ) as running:
             connection, _ = mirror.accept()
             with connection:
