@@ -28,9 +28,11 @@ def reading(path: str) -> Iterator[None]:
         raise MinimgError(
             "MINIMG-E001", path, f"it cannot be read: {error.strerror or error}"
         ) from None
+    except KeyError as error:
+        raise MinimgError("MINIMG-E001", path, f"there is no {error.args[0]!r} in it") from None
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise MinimgError(
-            "MINIMG-E001", path, f"not a file that this version reads: {error!r}"
+            "MINIMG-E001", path, f"not a file that this version reads: {error}"
         ) from None
 
 

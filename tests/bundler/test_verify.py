@@ -396,6 +396,19 @@ def test_broken_bytes_are_findings_and_nothing_else(
         assert lines and all(line.startswith("MINIMG-E") for line in lines)
 
 
+@pytest.mark.parametrize("size", [0, 600, 9000])
+def test_the_beginning_of_a_tar(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int
+) -> None:
+    """As Pants leaves one that is killed while it writes to dist."""
+    other = tmp_path / "other.tar"
+    other.write_bytes(image.read_bytes()[:size])
+    assert main("verify", other) == 1
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"MINIMG-E027 {other}: ") and "cut off" in first
+    assert last == "MINIMG-E039 the image's documents: there is no 'oci-layout' in it."
+
+
 def _mutated(raw: bytes, rng: random.Random) -> bytes:
     at = rng.randrange(len(raw))
     way = rng.randrange(3)
