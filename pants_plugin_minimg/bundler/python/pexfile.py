@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler.errors import MinimgError, of_the_machine
-from pants_plugin_minimg.bundler.planning.trees import DAMAGE
+from pants_plugin_minimg.bundler.planning.unpacking import DAMAGE
 
 _INFO, _DEPS = "PEX-INFO", ".deps"
 #: PEX's own, at the top.
