@@ -194,7 +194,8 @@ def test_on_a_machine_of_another_release(tmp_path: Path) -> None:
         for parent in reversed(path.parents):
             inside = root / str(parent).lstrip("/")
             inside.mkdir(exist_ok=True)
-            inside.chmod(0o755)
+            # More than it had: a cache may lie below /tmp, which all may write to.
+            inside.chmod(inside.stat().st_mode & 0o7777 | 0o755)
     other = Other(root, [cache, *sorted(interpreters)])
     inherited = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_", "http"))}
     done = subprocess.run(
