@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from pants_plugin_minimg.bundler.errors import MinimgError, of_the_machine
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -26,6 +28,34 @@ def replaced(path: str) -> Iterator[BinaryIO]:
         with open(partial, "wb") as file:
             yield file
         os.replace(partial, path)
+
+
+@contextmanager
+def whole(out: str) -> Iterator[str]:
+    """A folder to fill, which becomes `out` at the end.
+
+    Raises MinimgError MINIMG-E001 when `out` cannot be written or is there already and not empty,
+    and OSError for what the machine lacks.
+    """
+    out = os.path.normpath(out)
+    with removed_on_failure(partial := out + ".partial"):
+        with _writing(out):
+            os.makedirs(os.path.dirname(out) or ".", exist_ok=True)
+            os.mkdir(partial)
+        yield partial
+        with _writing(out):
+            os.replace(partial, out)
+
+
+@contextmanager
+def _writing(out: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if of_the_machine(error):
+            raise
+        problem = f"it cannot be written: {error.strerror or error}"
+        raise MinimgError("MINIMG-E001", out, problem) from None
 
 
 @contextmanager

@@ -6,12 +6,11 @@ import hashlib
 import os
 from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import jsonfile, outputs
 from pants_plugin_minimg.bundler.debian import maintscripts, package
 from pants_plugin_minimg.bundler.debian.deb import Control, Deb
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.tars import index as tarindex
-from pants_plugin_minimg.bundler.tars import scratchdir
 from pants_plugin_minimg.bundler.tars.index import Entry
 from pants_plugin_minimg.bundler.tars.reader import Tape, members
 from pants_plugin_minimg.bundler.text import text
@@ -30,7 +29,7 @@ def unpack(deb: str, sha256: str, size: int, limit: int, out: str) -> None:
     subject = os.path.basename(deb)
     with jsonfile.reading(deb):
         _check(deb, sha256, size, subject)
-    with scratchdir.whole(out) as folder:
+    with outputs.whole(out) as folder:
         opened = Deb(deb, subject)
         control = opened.control()
         about = package.read(control.stanza, subject)

@@ -6,10 +6,9 @@ import hashlib
 import os
 from typing import Any, BinaryIO
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import jsonfile, outputs
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
-from pants_plugin_minimg.bundler.tars import scratchdir
 from pants_plugin_minimg.bundler.tars.decompress import chunks
 from pants_plugin_minimg.bundler.tars.imagesource import ImageSource
 from pants_plugin_minimg.bundler.tars.layertree import Inode, LayerTree
@@ -31,7 +30,7 @@ def convert(source: str, architecture: str | None, limit: int, out: str) -> None
     read or `out` not be written.
     """
     subject = os.path.basename(os.path.normpath(source))
-    with scratchdir.whole(out) as folder:
+    with outputs.whole(out) as folder:
         conversion = _Conversion(subject, architecture, limit, folder)
         if os.path.isdir(source):
             tree = DirSysroot(os.fsencode(source))
