@@ -12,6 +12,7 @@ import compileall
 import os
 import shutil
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from py_compile import PycInvalidationMode
@@ -22,6 +23,8 @@ _OWN = "pants_plugin_minimg"
 _HANDED_ON = f"{_OWN}/bundler/python/"
 _DEPENDENCIES = ".deps"
 _NO_MODULES = (".dist-info", ".data")
+#: What a wheel keeps outside its root, to go beside it (PyPA, binary distribution format).
+_SPREAD = ("purelib", "platlib")
 #: A second backend of twelve megabytes, for interpreters that cannot load the first.
 _NOT_LOADED = "zstandard/_cffi."
 _MODULES, _NATIVE = (".py", ".so"), ".so"
@@ -47,23 +50,41 @@ def _below(folder: str) -> list[str]:
     return sorted(found)
 
 
-def packages(pex: str) -> Iterator[str]:
-    """The packages and modules of a loose PEX, without what it starts itself with."""
+def roots(pex: str, scratch: str) -> Iterator[str]:
+    """The folders that hold the packages of each distribution, sorted.
+
+    The pex of Pants 2.17 unpacks wheels, later ones are asked not to: these go into `scratch`.
+    """
     distributions = os.path.join(pex, _DEPENDENCIES)
-    for distribution in sorted(os.listdir(distributions)):
-        for name in sorted(os.listdir(os.path.join(distributions, distribution))):
+    for name in sorted(os.listdir(distributions)):
+        root = os.path.join(distributions, name)
+        if os.path.isfile(root):
+            wheel, root = root, os.path.join(scratch, name)
+            with zipfile.ZipFile(wheel) as content:
+                content.extractall(root)
+        yield root
+        for folder in sorted(os.listdir(root)):
+            if folder.endswith(".data"):
+                spread = (os.path.join(root, folder, scheme) for scheme in _SPREAD)
+                yield from filter(os.path.isdir, spread)
+
+
+def packages(pex: str, scratch: str) -> Iterator[str]:
+    """The packages and modules of a loose PEX, without what it starts itself with."""
+    for root in roots(pex, scratch):
+        for name in sorted(os.listdir(root)):
             if not name.startswith(".") and not name.endswith(_NO_MODULES):
-                yield os.path.join(distributions, distribution, name)
+                yield os.path.join(root, name)
     yield os.path.join(pex, _OWN)
 
 
-def gather(pex: str, tree: str) -> None:
+def gather(pex: str, tree: str, scratch: str) -> None:
     """`tree`: the packages side by side, and what starts the program."""
     os.makedirs(tree)
-    for package in packages(pex):
+    for package in packages(pex, scratch):
         target = os.path.join(tree, os.path.basename(package))
         if os.path.isdir(package):
-            shutil.copytree(package, target)
+            shutil.copytree(package, target, dirs_exist_ok=True)
         else:
             shutil.copyfile(package, target)
     for path in _below(tree):
@@ -105,7 +126,8 @@ def archive(tree: str) -> None:
 
 
 def main(pex: str, tree: str) -> int:
-    gather(pex, tree)
+    with tempfile.TemporaryDirectory(dir=".") as scratch:
+        gather(pex, tree, scratch)
     done = compile_all(tree)
     archive(tree)
     return 0 if done else 1

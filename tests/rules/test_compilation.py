@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -52,11 +53,17 @@ PEX = {
 }
 
 
-def make(folder: Path) -> Path:
+def make(folder: Path, *, wheels: bool = False) -> Path:
+    """`wheels`: as files, as the pex of newer Pants leaves them."""
     for path, content in PEX.items():
         file = folder / "a.pex" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
+    if wheels:
+        for unpacked in (folder / "a.pex/.deps").iterdir():
+            shutil.make_archive(str(folder / "wheel"), "zip", unpacked)
+            shutil.rmtree(unpacked)
+            (folder / "wheel.zip").rename(unpacked)
     program = files(f"{OWN}.subsystems").joinpath("compilation.py").read_text()
     command = [sys.executable, "-s", "-S", "-c", program, "a.pex", "tree"]
     subprocess.run(command, cwd=folder, check=True)
@@ -102,6 +109,26 @@ def test_what_comes_of_it_runs(tmp_path: Path) -> None:
     assert one.endswith("tree/modules.zip/one/__init__.pyc")
     assert native.endswith("tree/native/__init__.pyc")
     assert " ".join(rest) == "single print('for another interpreter') an argument"
+
+
+def test_wheels_as_files_give_the_same(tmp_path: Path) -> None:
+    trees = []
+    for wheels in (False, True):
+        folder = tmp_path / str(wheels)
+        folder.mkdir()
+        tree = make(folder, wheels=wheels)
+        trees.append({path: (tree / path).read_bytes() for path in sorted(names(tree))})
+        assert sorted(path.name for path in folder.iterdir()) == ["a.pex", "tree"]
+    assert trees[0] == trees[1]
+
+
+def test_modules_that_a_wheel_keeps_outside_its_root(tmp_path: Path) -> None:
+    outside = tmp_path / "a.pex/.deps/one-1.0-py3-none-any.whl/one-1.0.data/purelib/one"
+    outside.mkdir(parents=True)
+    (outside / "more.py").write_text("")
+    tree = make(tmp_path, wheels=True)
+    with zipfile.ZipFile(tree / "modules.zip") as archive:
+        assert {"one/__init__.pyc", "one/more.pyc"} <= set(archive.namelist())
 
 
 def test_its_bytes_hold_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
