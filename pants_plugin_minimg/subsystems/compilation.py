@@ -28,6 +28,8 @@ _SPREAD = ("purelib", "platlib")
 #: A second backend of twelve megabytes, for interpreters that cannot load the first.
 _NOT_LOADED = "zstandard/_cffi."
 _MODULES, _NATIVE = (".py", ".so"), ".so"
+#: What modules that mypyc compiled share; without both, their sources beside them are imported.
+_SHARED_BY_MYPYC = "__mypyc"
 #: The oldest that an archive can hold.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _MAIN = "__main__.py"
@@ -61,7 +63,8 @@ def roots(pex: str, scratch: str) -> Iterator[str]:
         if os.path.isfile(root):
             wheel, root = root, os.path.join(scratch, name)
             with zipfile.ZipFile(wheel) as content:
-                content.extractall(root)
+                for member in content.namelist():
+                    content.extract(member, root)
         yield root
         for folder in sorted(os.listdir(root)):
             if folder.endswith(".data"):
@@ -78,6 +81,15 @@ def packages(pex: str, scratch: str) -> Iterator[str]:
     yield os.path.join(pex, _OWN)
 
 
+def _is_twin(tree: str, path: str) -> bool:
+    """Whether `path` is native code of what is there as a source, too: dozens of files for speed
+    that no step needs."""
+    if not path.endswith(_NATIVE):
+        return False
+    module = path[: path.index(".", path.rfind("/") + 1)]
+    return module.endswith(_SHARED_BY_MYPYC) or os.path.exists(os.path.join(tree, f"{module}.py"))
+
+
 def gather(pex: str, tree: str, scratch: str) -> None:
     """`tree`: the packages side by side, and what starts the program."""
     os.makedirs(tree)
@@ -88,7 +100,7 @@ def gather(pex: str, tree: str, scratch: str) -> None:
         else:
             shutil.copyfile(package, target)
     for path in _below(tree):
-        if not path.endswith(_MODULES) or path.startswith(_NOT_LOADED):
+        if not path.endswith(_MODULES) or path.startswith(_NOT_LOADED) or _is_twin(tree, path):
             os.unlink(os.path.join(tree, path))
     with open(os.path.join(tree, _MAIN), "w") as start:
         start.write(_START)

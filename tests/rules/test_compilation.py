@@ -39,6 +39,11 @@ PEX = {
     ".deps/one-1.0-py3-none-any.whl/single.py": "NAME = 'single'\n",
     ".deps/two-1.0-cp39-cp39-linux.whl/native/__init__.py": "",
     ".deps/two-1.0-cp39-cp39-linux.whl/native/code.so": "machine code",
+    ".deps/three-1.0-cp311-cp311-linux.whl/0123abcd__mypyc.cpython-311.so": "machine code",
+    ".deps/three-1.0-cp311-cp311-linux.whl/three/__init__.py": "",
+    ".deps/three-1.0-cp311-cp311-linux.whl/three/__init__.cpython-311.so": "machine code",
+    ".deps/three-1.0-cp311-cp311-linux.whl/three/fast.py": "",
+    ".deps/three-1.0-cp311-cp311-linux.whl/three/fast.cpython-311.so": "machine code",
     ".deps/z-1.0-cp39-cp39-linux.whl/zstandard/__init__.py": "",
     ".deps/z-1.0-cp39-cp39-linux.whl/zstandard/_cffi.cpython-39.so": "",
     ".deps/z-1.0-cp39-cp39-linux.whl/zstandard/backend_c.cpython-39.so": "",
@@ -97,6 +102,9 @@ def test_modules_are_in_one_archive_and_native_packages_beside_it(tmp_path: Path
             f"{OWN}/bundler/python/compiler.py",
             f"{OWN}/bundler/python/compiler.pyc",
             "single.pyc",
+            # Native code of what is a source, too, is left out.
+            "three/__init__.pyc",
+            "three/fast.pyc",
         ]
 
 
