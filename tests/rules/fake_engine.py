@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -324,5 +325,5 @@ def install(monkeypatch: pytest.MonkeyPatch, command: Command) -> FakeEngine:
     monkeypatch.setattr(executables, "AddPrefix", Prefix)
     for name in _CALLS:
         monkeypatch.setattr(engine, name, getattr(fake, name))
-    monkeypatch.setattr(bundler, "_built", bundler.build_bundler)
+    monkeypatch.setattr(bundler, "_built", inspect.unwrap(bundler.build_bundler))
     return fake

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import pytest
 from pants.core.goals import package as core_package
 from pants.engine.goal import Goal
 from pants.testutil.rule_runner import RuleRunner
+from pants.version import PANTS_SEMVER
 
 from pants_plugin_minimg import register
 
@@ -27,6 +29,10 @@ INHERITED = {
     "https_proxy",
     "no_proxy",
 }
+
+needs_no_remote_machine = pytest.mark.skipif(
+    PANTS_SEMVER.release >= (2, 29), reason="this Pants asks a remote machine for its search path"
+)
 
 
 def plugin_rules() -> list[Any]:

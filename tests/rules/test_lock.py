@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -126,7 +127,8 @@ def generate(
     )
     request = GenerateDebianLock("bookworm", debian_lock.PATH, False, target)
     search_path = StandardSearchPath(("/usr/bin",))
-    return fake.run(lock.generate_debian_lock(request, options, ACCESS, search_path))
+    generate_lock = inspect.unwrap(lock.generate_debian_lock)
+    return fake.run(generate_lock(request, options, ACCESS, search_path))
 
 
 def test_the_request_has_the_targets_fields_and_the_options(

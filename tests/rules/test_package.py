@@ -35,7 +35,7 @@ from pants_plugin_minimg.target_types import MinimalDockerImageTarget, image_hea
 from pants_plugin_minimg.util_rules import closure
 from pants_plugin_minimg.util_rules.metadata import Metadata
 from pants_plugin_minimg.util_rules.products import ArtifactPaths, BuiltMinimalImage
-from tests.rules.support import INHERITED, plugin_rules, set_options
+from tests.rules.support import INHERITED, needs_no_remote_machine, plugin_rules, set_options
 
 BUILD = """\
 file(name="script", source="hello.sh")
@@ -251,6 +251,7 @@ def test_an_option_that_is_wrong_is_told_before_any_process(rule_runner: RuleRun
     assert "\n".join(lines).startswith("MINIMG-E033 [minimg].registries: 'x': `address` is missing")
 
 
+@needs_no_remote_machine
 def test_remote_execution_is_refused_before_any_process(rule_runner: RuleRunner) -> None:
     _, lines = failure(
         rule_runner,

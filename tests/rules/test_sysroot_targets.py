@@ -47,7 +47,9 @@ def test_a_resolve_of_its_own() -> None:
 @pytest.mark.parametrize("field", ["suites", "packages", "lockfile"])
 def test_what_nobody_can_guess_is_required(field: str) -> None:
     values = {alias: value for alias, value in NEEDED.items() if alias != field}
-    with pytest.raises(InvalidTargetException, match=f"'{field}'.*s:bookworm must be defined"):
+    with pytest.raises(
+        InvalidTargetException, match=f"['`]{field}['`].*s:bookworm must be defined"
+    ):
         DebianSysrootTarget(values, ADDRESS)
 
 

@@ -250,7 +250,8 @@ def test_values_can_be_keys_of_the_engine() -> None:
 
 @pytest.mark.parametrize("field", MinimalDockerImageTarget.core_fields)
 def test_help(field: Any) -> None:
-    assert "raw_value" in get_type_hints(field.compute_value)
+    # What `help` prints of its type: later Pants has fields of its own in Rust, without hints.
+    assert "raw_value" in get_type_hints(field.compute_value) or field._raw_value_type
     text = str(field.help)
     assert text.strip()
     if field.__module__ == types.__name__:
