@@ -26,7 +26,7 @@ from benchmarks.ours_times import FirstTimes, first_times
 from benchmarks.pages import REPOSITORY
 from benchmarks.record import Aim, Chart, Line, Record
 from benchmarks.report import aims_table, picture, table_line
-from benchmarks.scale_repository import Images
+from benchmarks.scale_repository import EMPTY_OPTION, Images, empty_processes
 from benchmarks.sysroot_tool import Tool
 
 PAGE = pages.SCALE
@@ -34,6 +34,7 @@ PAGE = pages.SCALE
 ARCHIVES = "nothing changed, as many archives, with pantsd"
 #: As many processes stand out from what one start of Pants differs from the next by: a second.
 _MANY = 1000
+_CORES = os.cpu_count() or 1
 _RAN = re.compile(r"Running (.*) under semaphore with concurrency id")
 _KINDS = (
     ("plan", re.compile(r"Find what ")),
@@ -57,16 +58,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 class Measured:
     """Seconds, counts of processes by kind, and bytes.
 
-    `cold_archives` are as many archives, of a process each, made for the first time; `large` are
-    as many archives of as many bytes as the images, with pantsd and unchanged, and `beside_large`
-    the images next to them. Bytes are
-    `memory` of the daemon, by how much the store grew for tars and for layouts, and `distinct`: of
-    all files that are different among the programs and the layouts.
+    `cold_archives` are as many archives, of a process each, made for the first time; `cold_empty`
+    as many processes as the images have, run by Pants too, that do nothing; `compression` of each
+    different layer, once; `large` are as many archives of as many bytes as the images, with pantsd
+    and unchanged, and `beside_large` the images next to them. Bytes are `memory` of the daemon, by
+    how much the store grew for tars and for layouts, and `distinct`: of all files that are
+    different among the programs and the layouts.
     """
 
     cold: float = 0.0
     cold_archives: float = 0.0
-    floor: float = 0.0
+    cold_empty: float = 0.0
+    compression: float = 0.0
     processes: Counter[str] = field(default_factory=Counter)
     no_op: dict[bool, Times] = field(default_factory=lambda: {True: Times(), False: Times()})
     archive: dict[bool, Times] = field(default_factory=lambda: {True: Times(), False: Times()})
@@ -78,6 +81,10 @@ class Measured:
     store: int = 0
     layout_store: int = 0
     distinct: int = 0
+
+    def processes_alone(self, empty: float) -> float:
+        """Seconds of as many processes of `empty` seconds each, one after the other."""
+        return sum(self.processes.values()) * empty
 
     def each(self, count: int, first: Measured) -> str:
         """Milliseconds that an image takes beyond the only one of `first`."""
@@ -162,10 +169,13 @@ class Job:
         seconds, _ = self._package(images.images(), caches, False)
         out.cold = seconds
         out.store = _size(caches.store) - before
-        compression = self._compression(images)
-        out.floor = sum(out.processes.values()) * self.empty + compression
+        out.compression = self._compression(images)
+        out.cold_empty = self._empty_processes(images.count, sum(out.processes.values()))
         command.say(
-            f"  cold {seconds:.1f} s, archives {out.cold_archives:.1f} s, floor {out.floor:.1f} s"
+            f"  cold {seconds:.1f} s, archives {out.cold_archives:.1f} s, "
+            f"empty processes {out.cold_empty:.1f} s, "
+            f"by themselves {out.processes_alone(self.empty):.1f} s, "
+            f"compression {out.compression:.1f} s"
         )
         out.layout_store, out.distinct = self._stored(layouts)
         for pantsd in (False, True):
@@ -197,6 +207,15 @@ class Job:
         for number in range(self.options.rounds):
             for targets, times in pair if number % 2 else reversed(pair):
                 times.add(self._package(targets, caches, pantsd)[0])
+
+    def _empty_processes(self, targets: int, processes: int) -> float:
+        """Seconds of Pants for as many processes that do nothing, of as many targets."""
+        assert self.ours is not None
+        asked = empty_processes(self.ours.root, targets, processes)
+        caches = self.first.primed.copied(self.scratch / "store-empty")
+        seconds, _ = self._package(asked, caches, False, EMPTY_OPTION)
+        shutil.rmtree(caches.store)
+        return seconds
 
     def _memory(self) -> int:
         """The daemon's resident bytes."""
@@ -245,6 +264,9 @@ class Job:
             f"{self.version}. The sandbox tool is built, and nothing else of the images is cached. "
             f"An empty process of the tool takes {self.empty * 1000:.0f} ms. What an archive's "
             "process takes is Pants' own share of each: it forks, and a larger Pants takes longer. "
+            "That share is in the empty processes which Pants runs, as many and in as many targets "
+            "as the images have. Compression is that of each different layer, once, on one core; "
+            "beside what Pants runs it counts as on all. "
             "Archives of as many bytes hold ballast beside the program: Pants writes all that is "
             "packaged to dist/ again, however unchanged.",
             self._table(),
@@ -265,6 +287,7 @@ class Job:
     def _table(self) -> str:
         titles = [
             *("images", "cold, s", "ms an image beyond one", "processes"),
+            *("as many empty ones, s", "by themselves, s", "compression, s"),
             *("archives cold: ms a process", "no-op, s", "÷ archives", "no-op, pantsd, s"),
             *("÷ archives", "÷ archives of as many bytes", "one changed, s", "its processes"),
             *("pantsd, MB", "store: tars, MB", "layouts, MB", "distinct bytes of these, MB"),
@@ -278,6 +301,9 @@ class Job:
                         f"{one.cold:.1f}",
                         one.each(count, self.found[min(self.found)]),
                         str(sum(one.processes.values())),
+                        f"{one.cold_empty:.1f}",
+                        f"{one.processes_alone(self.empty):.1f}",
+                        f"{one.compression:.1f}",
                         f"{one.of_pants(count):.0f}" if count >= _MANY else "",
                         f"{one.no_op[False].median or 0:.2f}",
                         f"{one.ratio(False):.2f}",
@@ -320,6 +346,18 @@ class Job:
             log=True,
         )
 
+    def _floors(self, one: Measured, first: Measured) -> dict[str, float]:
+        """Seconds that are the least for what is beyond the first image, by what they count."""
+        alone = one.processes_alone(self.empty) - first.processes_alone(self.empty)
+        compression = one.compression - first.compression
+        return {
+            # What Pants runs side by side is compressed side by side.
+            "empty processes that Pants runs": (
+                one.cold_empty - first.cold_empty + compression / _CORES
+            ),
+            "empty processes by themselves": alone + compression,
+        }
+
     def _aims(self) -> list[Aim]:
         found = []
         first = self.found[min(self.found)]
@@ -341,9 +379,10 @@ class Job:
             if count == 100:
                 cost = one.cold / first.cold
                 found.append(Aim("100: cold ÷ one image's ≤ 10", f"{cost:.1f}", cost <= 10))
-            cost = (one.cold - first.cold) / (one.floor - first.floor)
-            text = f"{count}: beyond one image ÷ (empty processes + compression)"
-            found.append(Aim(f"{text} ≤ 1.5", f"{cost:.2f}", cost <= 1.5))
+            for what, floor in self._floors(one, first).items():
+                cost = (one.cold - first.cold) / floor
+                text = f"{count}: beyond one image ÷ ({what} + compression) ≤ 1.5"
+                found.append(Aim(text, f"{cost:.2f}", cost <= 1.5))
             changed = sum(one.one_changed.values())
             alone = sum(self._one().values())
             found.append(

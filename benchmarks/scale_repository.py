@@ -32,6 +32,23 @@ for number in range({count}):
 """
 
 
+EMPTY = """\
+for number, processes in enumerate({processes}):
+    empty_processes(name=f"empty_{{number}}", processes=processes)
+"""
+#: What makes Pants know such targets.
+EMPTY_OPTION = "--backend-packages=+['benchmarks.emptyprocesses']"
+
+
+def empty_processes(root: Path, count: int, processes: int) -> list[str]:
+    """`count` targets in a folder of `root` that run as many processes among them."""
+    folder = root / f"{FOLDER}-empty-{count}"
+    folder.mkdir()
+    shares = [processes // count + (number < processes % count) for number in range(count)]
+    (folder / "BUILD").write_text(EMPTY.format(processes=shares))
+    return [f"//{folder.name}:empty_{number}" for number in range(count)]
+
+
 def programs() -> Iterator[Path]:
     """Dynamic programs of this machine whose libraries are all there, by name."""
     sysroot = DirSysroot(b"/")

@@ -102,11 +102,13 @@ def test_the_page_of_the_main_job_has_its_aims(main: main_job.Job) -> None:
     assert f"## What we set ourselves\n\n{aims_table(aims)}\n" in main.page()
 
 
-def test_scale_hands_over_its_growth(tmp_path: Path) -> None:
+def test_scale_hands_over_its_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale, "_CORES", 2)
     job = scale.Job(scale.parse(["--counts", "10", "1"]), tmp_path)
     job.version, job.empty = "Pants 2", 0.1
     for count in (10, 1):
-        one = scale.Measured(cold=20.0 * count, floor=10.0 * count, one_changed_time=3.0)
+        one = scale.Measured(cold=20.0 * count, one_changed_time=3.0)
+        one.cold_empty, one.compression = 10.0 * count, 4.0 * count
         one.layout_store, one.distinct = 11 * count, 10 * count
         one.processes = Counter({"plan": count, "layer": 2 * count})
         one.one_changed = Counter({"plan": 1})
@@ -127,6 +129,11 @@ def test_scale_hands_over_its_growth(tmp_path: Path) -> None:
     assert record.table in page and aims_table(record.aims) in page
     one_store = "10: the store grows by layouts ÷ their distinct bytes ≤ 1.2"
     assert Aim(one_store, "1.10", True) in record.aims
+    # 180 s beyond one: 90 of empty processes by Pants and 18 of compression on two cores, or 27 of
+    # 0.1 s each and 36 of compression on one.
+    beyond = "10: beyond one image ÷ (empty processes {} + compression) ≤ 1.5"
+    assert Aim(beyond.format("that Pants runs"), "1.67", False) in record.aims
+    assert Aim(beyond.format("by themselves"), "4.65", False) in record.aims
     assert Aim("10: no-op ÷ archives', with pantsd ≤ 1.10", "1.25", False) in record.aims
 
 
