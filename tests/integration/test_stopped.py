@@ -155,7 +155,7 @@ def failed_by_the_other(said: str) -> bool:
     """
     return bool(
         re.search(
-            r"Error setting permissions on (\S+/immutable/files/\S+|file at \S+/dist/image\.tar): "
+            r"Error setting permissions on \S+/(immutable/files/\S+|dist/image\.tar): "
             r"No such file or directory \(os error 2\)"
             r"|Error copying bytes from \S+ to \S+/dist/image\.tar: Permission denied "
             r"\(os error 13\)",
