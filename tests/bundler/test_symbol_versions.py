@@ -568,3 +568,22 @@ def test_elftools_is_imported_only_for_a_table() -> None:
         "sys.exit(any(name.startswith('elftools') for name in sys.modules))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_reads_them_brings_no_debugger(base: Root) -> None:
+    """Python's reads what the machine says of its terminals (3.13), and is the real one later."""
+    server(base, needs={b"libc.so.6": [b"GLIBC_2.34"]})
+    code = (
+        "import sys\n"
+        "from pants_plugin_minimg.bundler import loader\n"
+        "from pants_plugin_minimg.bundler.planning import symbol_versions\n"
+        "from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot\n"
+        "sysroot = DirSysroot(sys.argv[1].encode())\n"
+        "closure = loader.resolve(sysroot, b'/app/server')\n"
+        "assert symbol_versions.check(sysroot, closure) == ([], [])\n"
+        "assert 'elftools.construct' in sys.modules\n"
+        "assert not {'pdb', 'bdb', 'readline'} & set(sys.modules)\n"
+        "import pdb\n"
+        "assert pdb.Pdb\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(base.folder)], check=True)

@@ -31,6 +31,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 #: Modules that bring shared libraries: of the standard library, and of the bundler's packages.
 _EXTENSIONS = "bz2, ctypes, decimal, hashlib, lzma, math, ssl, uuid, zlib, deflate, zstandard"
 _LIBRARY = re.compile(r"/[^/]+\.so[.\d]*\Z")
+#: Where later ones look for their modules first, above their own folder, too.
+_MODULES = re.compile(r"/lib/python3\d+\.zip\Z")
 _OWN_PROCESS = re.compile(r"/proc/(self|\d+)/fd\Z")
 #: All else that an interpreter may ask of a machine.
 _MACHINE = (
@@ -42,6 +44,7 @@ _MACHINE = (
     "/usr/lib/ssl/openssl.cnf",
     "/usr/share/zoneinfo/UTC",  # TZ is set to that
     "/usr/share/zoneinfo/Etc/UTC",
+    "/proc/sys/vm/overcommit_memory",  # of mimalloc, which 3.13 has
     "/sys/devices/system/cpu/online",  # of malloc, once there are threads
 )
 
@@ -113,6 +116,7 @@ def strangers(trace: str, folder: Path) -> list[str]:
             or item.path in folders
             or item.path.startswith(tuple(f"{allowed}/" for allowed in folders))
             or (item.path in ways and item.call in _LOOKS)
+            or _MODULES.search(item.path)
             or _OWN_PROCESS.match(item.path)
         )
     )

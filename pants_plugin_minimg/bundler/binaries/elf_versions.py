@@ -8,6 +8,8 @@ The chains end where the loader sees their end, at a link of 0 (glibc elf/dl-ver
 from __future__ import annotations
 
 import functools
+import sys
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -49,11 +51,9 @@ def needs(file: BinaryIO, elf: Elf) -> tuple[Need, ...]:
     """The versions that the file needs, in its order. ElfError for a table that is damaged."""
     if DT_VERNEED not in elf.tags or DT_STRTAB not in elf.tags:
         return ()
-    from elftools.elf.gnuversions import GNUVerNeedSection
-
     out: list[Need] = []
     reader = Reader(file)
-    for record, names in _records(reader, elf, GNUVerNeedSection, DT_VERNEED, "vn"):
+    for record, names in _records(reader, elf, _tables().GNUVerNeedSection, DT_VERNEED, "vn"):
         if not out and record["vn_version"] != 1:
             raise ElfError(f"unsupported version {record['vn_version']} of the needed versions")
         out += [
@@ -67,18 +67,33 @@ def definitions(file: BinaryIO, elf: Elf) -> Definitions | None:
     """The versions that the file defines; None where it has no such table."""
     if DT_VERDEF not in elf.tags:
         return None
-    from elftools.elf.gnuversions import GNUVerDefSection
-
     pairs = []
     try:
         reader = Reader(file)
-        for record, names in _records(reader, elf, GNUVerDefSection, DT_VERDEF, "vd"):
+        for record, names in _records(reader, elf, _tables().GNUVerDefSection, DT_VERDEF, "vd"):
             if record["vd_version"] != 1:
                 raise ElfError(f"unsupported version {record['vd_version']} of the definitions")
             pairs.append((record["vd_hash"], names[0].name))
     except ElfError as error:
         return Definitions(frozenset(pairs), str(error))
     return Definitions(frozenset(pairs), None)
+
+
+@functools.cache
+def _tables() -> Any:
+    """What pyelftools knows of version tables, without Python's debugger.
+
+    Its parser imports that for a class which nobody uses here, and from Python 3.13 on the debugger
+    reads what the machine says of its terminals.
+    """
+    stand_in = types.ModuleType("pdb")
+    known = sys.modules.setdefault("pdb", stand_in)
+    try:
+        from elftools.elf import gnuversions
+    finally:
+        if known is stand_in:
+            del sys.modules["pdb"]
+    return gnuversions
 
 
 def _records(
