@@ -31,9 +31,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 #: Modules that bring shared libraries: of the standard library, and of the bundler's packages.
 _EXTENSIONS = "bz2, ctypes, decimal, hashlib, lzma, math, ssl, uuid, zlib, deflate, zstandard"
 _LIBRARY = re.compile(r"/[^/]+\.so[.\d]*\Z")
-#: Where later ones look for their modules first, above their own folder, too.
-_MODULES = re.compile(r"/lib/python3\d+\.zip\Z")
-_OWN_PROCESS = re.compile(r"/proc/(self|\d+)/fd\Z")
+_OWN_PROCESS = re.compile(r"/proc/(self|\d+)/(fd(/\d+)?|maps|stat)\Z")
 #: All else that an interpreter may ask of a machine.
 _MACHINE = (
     "/dev/null",
@@ -44,7 +42,6 @@ _MACHINE = (
     "/usr/lib/ssl/openssl.cnf",
     "/usr/share/zoneinfo/UTC",  # TZ is set to that
     "/usr/share/zoneinfo/Etc/UTC",
-    "/proc/sys/vm/overcommit_memory",  # of mimalloc, which 3.13 has
     "/sys/devices/system/cpu/online",  # of malloc, once there are threads
 )
 
@@ -106,7 +103,7 @@ def run(command: Sequence[str], folder: Path) -> str:
 def strangers(trace: str, folder: Path) -> list[str]:
     """The paths that belong neither to `folder` nor to the interpreter and its packages."""
     folders = (str(folder), *_installation())
-    files = {*_MACHINE, *_of_the_interpreter()}
+    files = {*_MACHINE, *_of_the_start(), *_of_the_interpreter()}
     ways = {str(parent) for path in folders for parent in Path(path).parents}
     found = dict.fromkeys(
         item.path
@@ -116,7 +113,6 @@ def strangers(trace: str, folder: Path) -> list[str]:
             or item.path in folders
             or item.path.startswith(tuple(f"{allowed}/" for allowed in folders))
             or (item.path in ways and item.call in _LOOKS)
-            or _MODULES.search(item.path)
             or _OWN_PROCESS.match(item.path)
         )
     )
@@ -128,6 +124,20 @@ def _installation() -> list[str]:
     named = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     named += [*filter(None, sys.path), str(SOURCE)]
     return list(dict.fromkeys([*named, *map(os.path.realpath, named)]))
+
+
+@cache
+def _of_the_start() -> frozenset[str]:
+    """What the interpreter asks for to run nothing: where it is, and where its modules are."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "folder")
+        folder.mkdir()
+        trace = run([sys.executable, "-c", "pass"], folder)
+        found = frozenset(
+            item.path for item in asked(trace, str(folder)) if not os.path.isdir(item.path)
+        )
+    assert not found & {"/etc/passwd", "/usr/lib", "/etc/hostname"}, "the tests read these"
+    return found
 
 
 @cache

@@ -22,6 +22,7 @@ from pants_plugin_minimg.bundler.text import text
 
 _RELR_MARKER = b"GLIBC_ABI_DT_RELR"
 _RELR_SINCE = (2, 36)
+_STOPS_BEFORE = (2, 41)
 _NUMBERED = re.compile(rb"(.*?)_?([0-9]{1,9}(?:[._][0-9]{1,9})*)", re.DOTALL)
 _UNPRINTABLE = re.compile(rb"[\x00-\x1f\x7f]")
 _LONGEST, _MOST = 100, 8  # of what a message repeats
@@ -104,8 +105,9 @@ class _Check:
 
     def _without_versions(self, real: bytes, path: bytes, elf: Elf, wanted: list[Need]) -> None:
         """A warning, since it may go well; without any DT_VERSYM in use it stops the loader once
-        it looks up such a symbol (glibc elf/dl-lookup.c, check_match)."""
-        fate = "only warns of that" if DT_VERNEED in elf.tags else "stops once it needs one of them"
+        it looks up such a symbol, before 2.41 (glibc elf/dl-lookup.c, check_match)."""
+        stops = DT_VERNEED not in elf.tags and self._release() < _STOPS_BEFORE
+        fate = "stops once it needs one of them" if stops else "only warns of that"
         self.warnings.append(
             f"{text(path)} has no version information, and {text(real)} asks it for "
             f"{_listed(need.version for need in wanted)}: the loader {fate}."
@@ -161,6 +163,11 @@ class _Check:
         file = self._context.file(real)
         return None if file is None else file.elf
 
+    def _release(self) -> tuple[int, int]:
+        """The sysroot's glibc; 0.0 where it has no loader, which is reported elsewhere."""
+        rtld = self._closure.interp_walk
+        return (0, 0) if rtld is None else self._context.facts(rtld.real).version
+
     def _is_reported(self, library: bytes) -> bool:
         """Whether the closure says already why the library is not there."""
         closure = self._closure
@@ -201,8 +208,7 @@ class _Check:
             return
         if not any(tag == DT_NEEDED and name.startswith(b"libc.so.") for tag, name in elf.needed):
             return
-        rtld = self._closure.interp_walk
-        if rtld is not None and self._context.facts(rtld.real).version >= _RELR_SINCE:
+        if self._release() >= _RELR_SINCE:
             self._problem(
                 real,
                 f"it has DT_RELR and no {text(_RELR_MARKER)} among its versions, which this "
