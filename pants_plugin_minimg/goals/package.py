@@ -396,7 +396,7 @@ async def package_minimal_docker_image(
         packed = await compress.pack(bundler, planned, tool, arguments, address)
         trial = await packtrial.trial(bundler, planned, packed, _check(field_set), search_path)
     steps = await layers.steps(bundler, planned, packed, address, options.source_date_epoch)
-    written = await engine.digest_entries_all(await run_all(steps))
+    written = await engine.digest_entries_all(await run_all(steps, address))
     tar = field_set.format.value == fields.FormatField.TAR
     paths = ArtifactPaths.of(field_set.output_path, tar)
     made = await image.assemble(

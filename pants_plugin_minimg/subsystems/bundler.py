@@ -35,7 +35,7 @@ _LOCK = Lockfile(
 _ENVIRONMENT = {"LC_ALL": "C", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 _BAD_INPUT = 2
 #: What a line that complains of inputs begins with.
-_CODE = re.compile("^MINIMG-E[0-9]{3} ", re.MULTILINE)
+_CODE = "^MINIMG-E[0-9]{3} "
 #: How long a remote cache may take before the work is begun here too, in milliseconds.
 _PATIENCE = 1000
 #: Where the program is in each sandbox: a link, whatever the number of its files.
@@ -129,8 +129,9 @@ def succeeded(
 
 
 def of_address(complaints: str, address: str) -> str:
-    """The same with an address or an option after the code of each line."""
-    return _CODE.sub(lambda code: f"{code[0]}{address}: ", complaints)
+    """The same with an address or an option after the code of each line that does not have it."""
+    without = re.compile(f"{_CODE}(?!{re.escape(address)}: )", re.MULTILINE)
+    return without.sub(lambda code: f"{code[0]}{address}: ", complaints)
 
 
 def _complaints(description: str, result: FallibleProcessResult) -> list[str]:

@@ -108,6 +108,7 @@ async def read_json(files: Sequence[FileEntry]) -> tuple[Any, ...]:
 async def _run_plan(
     bundler: Bundler,
     inputs: Digest,
+    address: str,
     arguments: Sequence[str],
     description: str,
     scope: ProcessCacheScope,
@@ -123,7 +124,8 @@ async def _run_plan(
                 scope=scope,
                 level=LogLevel.INFO,
             )
-        ]
+        ],
+        address,
     )
     return outputs[0]
 
@@ -135,15 +137,17 @@ async def plan(
     trees: Sequence[Digest],
     description: str,
 ) -> Planned:
-    """What `request` consists of; its sysroot is filled in."""
+    """What `request` consists of; its sysroot is filled in.
+
+    Raises BundlerError with its address in each line: several images may be built at once.
+    """
     whole = {**request, "sysroot": sysroot.request}
     asked = await engine.create_digests((CreateDigest([document("request.json", whole)]),))
     inputs = await engine.merge_all((*asked, *sysroot.digests, *trees))
+    address = str(request["address"])
     if sysroot.of_host:
-        return await _plan_on_host(
-            bundler, inputs, str(request["address"]), description, sysroot.scope
-        )
-    output = await _run_plan(bundler, inputs, (), description, sysroot.scope)
+        return await _plan_on_host(bundler, inputs, address, description, sysroot.scope)
+    output = await _run_plan(bundler, inputs, address, (), description, sysroot.scope)
     entries = await engine.digest_entries_all((output,))
     files = files_below(entries[0], "out")
     (steps,) = await read_json([files["steps.json"]])
@@ -169,7 +173,7 @@ async def _plan_on_host(
             everything = await engine.merge_all((inputs, *state))
         outside = () if known is None else ("--outside=outside.json",)
         output = await _run_plan(
-            bundler, everything, ("--sweep=sweep.json", *outside), description, scope
+            bundler, everything, address, ("--sweep=sweep.json", *outside), description, scope
         )
         entries = await engine.digest_entries_all((output,))
         files = files_below(entries[0], "out")

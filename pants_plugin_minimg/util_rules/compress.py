@@ -13,7 +13,6 @@ from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import (
     Bundler,
     BundlerError,
-    of_address,
     process,
     run_all,
 )
@@ -59,10 +58,7 @@ async def find_upx(search_path: engine.StandardSearchPath, address: str) -> str:
 
 async def tool(bundler: Bundler, sysroot: Sysroot, path: str) -> Digest:
     """UPX with its loader and libraries, below `tool/`. Raises BundlerError."""
-    try:
-        planned = await plan(bundler, sysroot, tool_request(path), (), "Find the libraries of UPX")
-    except BundlerError as error:
-        raise BundlerError(of_address(str(error), _TOOL)) from None
+    planned = await plan(bundler, sysroot, tool_request(path), (), "Find the libraries of UPX")
     digests = await engine.create_digests(
         [
             CreateDigest(

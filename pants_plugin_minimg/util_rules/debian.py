@@ -34,6 +34,11 @@ class Locked:
     digest: FileDigest
     limit: int
 
+    @property
+    def file(self) -> str:
+        """Its name alone, by which a problem with it is told."""
+        return self.path.rpartition("/")[2]
+
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Locked:
         return cls(
@@ -187,7 +192,7 @@ async def unpack(bundler: Bundler, packages: Sequence[Locked]) -> Packages:
     """One process a package, whatever the number of images."""
     folders = tuple(f"packages/{package.name}" for package in packages)
     inputs = await engine.create_digests(
-        [CreateDigest([FileEntry("package.deb", package.digest)]) for package in packages]
+        [CreateDigest([FileEntry(package.file, package.digest)]) for package in packages]
     )
     outputs = await run_all(
         [
@@ -195,7 +200,7 @@ async def unpack(bundler: Bundler, packages: Sequence[Locked]) -> Packages:
                 bundler,
                 (
                     "unpack",
-                    "--deb=package.deb",
+                    f"--deb={package.file}",
                     f"--sha256={package.digest.fingerprint}",
                     f"--size={package.digest.serialized_bytes_length}",
                     f"--limit={package.limit}",

@@ -96,7 +96,8 @@ async def assemble(
                 output_directories=("out",),
                 level=LogLevel.INFO,
             )
-        ]
+        ],
+        str(request["address"]),
     )
     entries = await engine.digest_entries_all(outputs)
     files = files_below(entries[0], "out")

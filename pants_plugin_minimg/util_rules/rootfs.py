@@ -64,6 +64,7 @@ async def unpacked(bundler: Bundler, target: Target, architecture: str | None) -
                 output_directories=(FOLDER,),
                 level=LogLevel.INFO,
             )
-        ]
+        ],
+        str(target.address),
     )
     return outputs[0]

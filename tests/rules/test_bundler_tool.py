@@ -17,7 +17,7 @@ from pants.testutil.rule_runner import RuleRunner
 
 import pants_plugin_minimg
 from pants_plugin_minimg.subsystems import bundler, wheel_tags
-from pants_plugin_minimg.subsystems.bundler import BundlerError, process, run_all
+from pants_plugin_minimg.subsystems.bundler import BundlerError, of_address, process, run_all
 from pants_plugin_minimg.subsystems.interpreter import Interpreter, own_interpreter
 from tests.rules.fake_engine import BUNDLER, Failed, Tree, install
 from tests.rules.support import plugin_rules, set_options
@@ -80,6 +80,12 @@ def test_bad_input_of_several_processes_is_one_error_of_their_lines(
     with pytest.raises(BundlerError) as caught:
         run(monkeypatch, failures)
     assert str(caught.value) == ("MINIMG-E004 /a: no.\nMINIMG-E009 /b: no.\nMINIMG-E002 /c: no.")
+
+
+def test_each_line_has_the_address_once() -> None:
+    lines = "MINIMG-E004 /a: no.\nMINIMG-E018 //x:y: `env`: no.\nDo it: ended"
+    told = "MINIMG-E004 //x:y: /a: no.\nMINIMG-E018 //x:y: `env`: no.\nDo it: ended"
+    assert of_address(lines, "//x:y") == told == of_address(told, "//x:y")
 
 
 def test_a_crash_says_which_step_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

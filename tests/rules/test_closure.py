@@ -11,7 +11,7 @@ from pants.engine.process import ProcessCacheScope
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.util_rules import closure
-from tests.rules.fake_engine import BUNDLER, FakeEngine, Tree, install
+from tests.rules.fake_engine import BUNDLER, Failed, FakeEngine, Tree, install
 
 REQUEST = {"version": 1, "address": "//a:image"}
 HOST = {"kind": "host"}
@@ -100,6 +100,16 @@ def test_a_host_that_does_not_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BundlerError, match="^MINIMG-E022 //a:image: .* 5 times"):
         plan(fake)
     assert fake.commands() == ["plan"] * 5
+
+
+def test_a_problem_has_the_address_of_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(argv: tuple[str, ...], inputs: Tree) -> Tree:
+        raise Failed(2, "MINIMG-E002 /bin/tool: there is no such file.\n")
+
+    fake = install(monkeypatch, command)
+    sysroot = closure.Sysroot({"kind": "debian"}, (), of_host=False)
+    with pytest.raises(BundlerError, match="^MINIMG-E002 //a:image: /bin/tool: there is no"):
+        fake.run(closure.plan(BUNDLER, sysroot, REQUEST, [], "Find it"))
 
 
 def test_of_packages_nothing_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:

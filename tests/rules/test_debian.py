@@ -260,7 +260,8 @@ def test_all_that_no_mirror_has_is_told_with_each_mirrors_answer(
 def unpack_command(argv: tuple[str, ...], inputs: Tree) -> Tree:
     assert argv[0] == "unpack"
     folder = argv[-1].partition("=")[2]
-    return {f"{folder}/data.tar": b"unpacked " + inputs["package.deb"]}
+    (package,) = inputs.values()
+    return {f"{folder}/data.tar": b"unpacked " + package}
 
 
 def unpack(
@@ -281,7 +282,7 @@ def test_a_package_is_a_process_that_sees_its_own_bytes_alone(
     assert [arguments(process) for process in fake.processes] == [
         (
             "unpack",
-            "--deb=package.deb",
+            f"--deb={package.file}",
             f"--sha256={package.digest.fingerprint}",
             f"--size={len(debian_lock.deb(package.name))}",
             f"--limit={1 << 20}",
@@ -290,8 +291,8 @@ def test_a_package_is_a_process_that_sees_its_own_bytes_alone(
         for package in (git, libc)
     ]
     assert [fake.tree(process.input_digest) for process in fake.processes] == [
-        {"package.deb": debian_lock.deb("git")},
-        {"package.deb": debian_lock.deb("libc6")},
+        {git.file: debian_lock.deb("git")},
+        {libc.file: debian_lock.deb("libc6")},
     ]
     assert [fake.tree(digest) for digest in packages.digests] == [
         {"packages/git/data.tar": b"unpacked the package git 1.0"},

@@ -169,7 +169,10 @@ def write_image(argv: tuple[str, ...], inputs: Tree) -> Tree:
         "--tar=out/image.tar",
         "--out=out",
     )
-    assert json.loads(inputs["image.json"]) == {"artifact": "a/image.tar"}
+    assert json.loads(inputs["image.json"]) == {
+        "address": "//a:b",
+        "artifact": "a/image.tar",
+    }
     assert {path: content for path, content in inputs.items() if path != "image.json"} == {
         "plan.json": b"plan",
         "inventory.json": b"inventory",
@@ -201,7 +204,7 @@ def test_the_image_is_made_of_descriptors_and_its_blobs_are_merged(
         }
 
     packed = Packed({"bb": fake.entry("x", b"")}, {"bb": fake.entry("x", b"report")})
-    request = {"artifact": "a/image.tar"}
+    request = {"address": "//a:b", "artifact": "a/image.tar"}
     made = fake.run(
         image.assemble(
             BUNDLER,
@@ -240,10 +243,15 @@ def test_a_layout_alone_needs_no_bytes_of_layers(monkeypatch: pytest.MonkeyPatch
     }
     made = fake.run(
         image.assemble(
-            BUNDLER, {"artifact": "x"}, planned(fake, 1, b"plan"), NOTHING_PACKED, [one], 0,
+            BUNDLER,
+            {"address": "//a:b", "artifact": "x"},
+            planned(fake, 1, b"plan"),
+            NOTHING_PACKED,
+            [one],
+            0,
             tar=False,
         )
-    )  # fmt: skip
+    )
     assert made.tar is None
     assert set(made.files) == {"index.json", "blobs/sha256/a"}
 
@@ -258,7 +266,7 @@ def test_without_upx_no_report_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     fake.run(
         image.assemble(
             BUNDLER,
-            {"artifact": "x"},
+            {"address": "//a:b", "artifact": "x"},
             planned(fake, 1, b"plan"),
             NOTHING_PACKED,
             [one],

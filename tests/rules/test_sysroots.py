@@ -63,7 +63,8 @@ class Sandbox:
         if argv[0] == "rootfs":
             return {f"{out}/0.tar": inputs["source"]}
         assert argv[0] == "unpack"
-        return {f"{out}/data.tar": inputs["package.deb"]}
+        (package,) = inputs.values()
+        return {f"{out}/data.tar": package}
 
     def _scope(self, lock: str, inputs: Tree) -> bytes:
         paths = {}
