@@ -212,7 +212,10 @@ def test_binaries_that_do_not_fit_the_sysroot(repository: Small) -> None:
     assert "MINIMG-E029 //:newer: /newer: " in newer and "V2" in newer
 
     other = repository.refused("package", "//:arm")
-    assert "MINIMG-E008 //:arm: /arm: it is linux/arm64/v8, and the sysroot is taken for amd64" in other
+    assert (
+        "MINIMG-E008 //:arm: /arm: it is linux/arm64/v8, and the sysroot is taken for amd64"
+        in other
+    )
 
 
 def test_an_archive_that_somebody_else_signed(

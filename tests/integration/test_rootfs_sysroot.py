@@ -101,4 +101,6 @@ def test_a_musl_root_file_system_and_the_image_of_it_as_the_next_root(
 
     run = repository.pants("package", "//:missing", level="error")
     assert run.exit_code == 1
-    assert run.stderr.count("MINIMG-E") == 1 and "MINIMG-E002 //:missing: /bin/goodbye" in run.stderr
+    assert (
+        run.stderr.count("MINIMG-E") == 1 and "MINIMG-E002 //:missing: /bin/goodbye" in run.stderr
+    )
