@@ -76,6 +76,7 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         closures = resolver.programs.closures.values()
         is_there = assembly.entries.__contains__
         assembly.log += hints.lines(sysroot, closures, is_there, request.dlopen)
+        assembly.log += _bare_pythons(assembly, resolver.programs)
     if assembly.problems:
         raise Problems(assembly.problems + completion.further(request, assembly, blobs))
     packages = shipped.add_records(assembly, lower, request.package_records)
@@ -109,6 +110,16 @@ def _apps(
 
     runner = Runner(assembly, programs, scratch, emulator)
     return Apps(placed.apps, placed.python, assembly, programs, runner)
+
+
+def _bare_pythons(assembly: Assembly, programs: Programs) -> list[str]:
+    found = [path for path in programs.closures if path.rpartition(b"/")[2].startswith(b"python3")]
+    if not found:
+        return []
+    from pants_plugin_minimg.bundler.python import interpreter
+
+    is_there = assembly.entries.__contains__
+    return list(interpreter.without_library(assembly.sysroot, found, is_there))
 
 
 def _options(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.binaries import elf
@@ -59,6 +59,30 @@ def find(sysroot: Sysroot, named: Sequence[bytes], address: str) -> Interpreter:
     )
 
 
+def without_library(
+    sysroot: Sysroot, programs: Iterable[bytes], is_there: Callable[[bytes], bool]
+) -> Iterator[str]:
+    """A line for each Python among `programs` that would end as it starts: all import encodings.
+
+    `is_there` says of a canonical path whether the image has it; who keeps the landmark knows why.
+    """
+    for path in programs:
+        real = sysroot.walk(path).real
+        if not _NAME.match(real.rpartition(b"/")[2]):
+            continue
+        found = _library(sysroot, real)
+        if found is None:
+            continue
+        minor, library = found
+        archive = join(library.rpartition(b"/")[0], b"python3%d.zip" % minor)
+        kept = [library + name for name in (b"/os.py", b"/encodings/__init__.py")]
+        if not any(map(is_there, (*kept, archive))):
+            yield (
+                f"{text(path)} does not start without its standard library, which the image has "
+                f'not: add `include=["{text(library)}"]`, or name a `pex_binary`, which brings it.'
+            )
+
+
 def _interpreter(sysroot: Sysroot, path: bytes, real: bytes, address: str) -> Interpreter:
     with sysroot.open(real) as file:
         try:
@@ -67,18 +91,31 @@ def _interpreter(sysroot: Sysroot, path: bytes, real: bytes, address: str) -> In
             raise _unusable(path, address, f"is no ELF program ({error})") from None
         file.seek(0)
         content = file.read(_LIMIT)
+    found = _library(sysroot, real)
+    if found is None:
+        prefix = text(_prefix(real))
+        raise _unusable(path, address, f"has no standard library in {prefix}/lib/python3.N")
+    minor, library = found
+    version, machine = _version(content, minor), program.header.machine
+    return Interpreter(path, version, library, machine, _glibc(sysroot, program.interp or b""))
+
+
+def _prefix(real: bytes) -> bytes:
+    return real.rpartition(b"/")[0].rpartition(b"/")[0] or b"/"
+
+
+def _library(sysroot: Sysroot, real: bytes) -> tuple[int, bytes] | None:
+    """3.N and the folder of the program's standard library, where its landmark is: CPython's
+    Modules/getpath.py looks for lib/python3.N/os.py above the program."""
     match = _VERSIONED.match(real.rpartition(b"/")[2])
-    prefix = real.rpartition(b"/")[0].rpartition(b"/")[0] or b"/"
-    minors = [int(match[1])] if match else _minors(sysroot, join(prefix, b"lib"))
-    for minor in minors:
-        library = sysroot.walk(join(prefix, b"lib/python3.%d" % minor))
+    above = join(_prefix(real), b"lib")
+    for minor in [int(match[1])] if match else _minors(sysroot, above):
+        library = sysroot.walk(join(above, b"python3.%d" % minor))
         if library.stat is None or library.stat.kind != "dir":
             continue
         if sysroot.walk(join(library.real, b"os.py")).stat is not None:
-            version, machine = _version(content, minor), program.header.machine
-            glibc = _glibc(sysroot, program.interp or b"")
-            return Interpreter(path, version, library.real, machine, glibc)
-    raise _unusable(path, address, f"has no standard library in {text(prefix)}/lib/python3.N")
+            return minor, library.real
+    return None
 
 
 def _glibc(sysroot: Sysroot, loader: bytes) -> tuple[int, int] | None:
