@@ -151,11 +151,11 @@ def failed_by_the_other(said: str) -> bool:
     Each run removes what is there, copies the tar, and then sets its mode by its path, and nothing
     keeps another one from removing it before that. Until the mode is set the file is read-only: a
     run which began to remove before that file was there cannot open it, unless it is root. Pants
-    2.17 names the file of its store, later versions the one in dist.
+    2.17 names the file of its store, later versions the one in dist, in two forms.
     """
     return bool(
         re.search(
-            r"Error setting permissions on \S+/(immutable/files/\S+|dist/image\.tar): "
+            r"Error setting permissions on (file at )?\S+/(immutable/files/\S+|dist/image\.tar): "
             r"No such file or directory \(os error 2\)"
             r"|Error copying bytes from \S+ to \S+/dist/image\.tar: Permission denied "
             r"\(os error 13\)",
