@@ -136,7 +136,8 @@ async def generate_debian_lock(
                 level=LogLevel.INFO,
                 surroundings=network,
             )
-        ]
+        ],
+        str(target.address),
     )
     entries = await engine.digest_entries_all(outputs)
     files = files_below(entries[0], "out")

@@ -7,6 +7,7 @@ the triplet's libraries), MINIMG_ORACLE_GRAPHS, from seed MINIMG_ORACLE_SEED on.
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,10 @@ from .graphs import Graph, random_graph
 from .host_files import elf_files
 
 GRAPHS = int(os.environ.get("MINIMG_ORACLE_GRAPHS", "200"))
+#: glibc's loader, even where nothing needs it (elf/rtld.c from 2.41 on).
+LISTS_ITSELF = platform.libc_ver()[0] == "glibc" and tuple(
+    map(int, platform.libc_ver()[1].split("."))
+) >= (2, 41)
 SEED = int(os.environ.get("MINIMG_ORACLE_SEED", "0"))
 
 _ON_X86 = os.uname().machine == "x86_64"
@@ -99,8 +104,7 @@ def _difference(closure: loader.Closure, real: Answer) -> str | None:
         return None if closure.refused else f"only the loader refuses: {real.fatal}"
     if closure.refused:
         return f"only we refuse: {closure.refused}"
-    # From 2.41 on it lists itself even where nothing needs it.
-    theirs = [path for path in real.paths if path != GLIBC or path in ours]
+    theirs = [path for path in real.paths if path != GLIBC or path in ours or not LISTS_ITSELF]
     if ours != theirs:
         return f"ours {ours}, the loader's {theirs}"
     names = {item.name for item in closure.missing}

@@ -129,13 +129,7 @@ def _installation() -> list[str]:
 @cache
 def _of_the_start() -> frozenset[str]:
     """What the interpreter asks for to run nothing: where it is, and where its modules are."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary, "folder")
-        folder.mkdir()
-        trace = run([sys.executable, "-c", "pass"], folder)
-        found = frozenset(
-            item.path for item in asked(trace, str(folder)) if not os.path.isdir(item.path)
-        )
+    found = frozenset(item.path for item in _asked_by("pass") if not os.path.isdir(item.path))
     assert not found & {"/etc/passwd", "/usr/lib", "/etc/hostname"}, "the tests read these"
     return found
 
@@ -143,13 +137,17 @@ def _of_the_start() -> frozenset[str]:
 @cache
 def _of_the_interpreter() -> frozenset[str]:
     """Its shared libraries, where its loader looks for them, and what its prefix has."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary, "folder")
-        folder.mkdir()
-        trace = run([sys.executable, "-c", f"import {_EXTENSIONS}"], folder)
     homes = tuple({f"{prefix}/" for prefix in (sys.prefix, sys.base_prefix)} - {"/usr/"})
     return frozenset(
         item.path
-        for item in asked(trace, str(folder))
+        for item in _asked_by(f"import {_EXTENSIONS}")
         if _LIBRARY.search(item.path) or item.path.startswith(homes) or item.call == "execve"
     )
+
+
+def _asked_by(code: str) -> list[Asked]:
+    """What this interpreter asks for when it runs `code`."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "folder")
+        folder.mkdir()
+        return list(asked(run([sys.executable, "-c", code], folder), str(folder)))

@@ -35,12 +35,13 @@ from pants_plugin_minimg.goals.lock import (
     KnownDebianResolvesRequest,
     RequestedDebianResolves,
 )
+from pants_plugin_minimg.subsystems.bundler import BundlerError
 from pants_plugin_minimg.subsystems.debian import DebianSubsystem
 from tests.bundler.debian import archive
 from tests.bundler.debian.mirror import Archive
 from tests.rules import debian_lock
 from tests.rules.debian_archive import archive_in, tool
-from tests.rules.fake_engine import ACCESS, FakeEngine, Tree, install
+from tests.rules.fake_engine import ACCESS, Failed, FakeEngine, Tree, install
 from tests.rules.support import plugin_rules, run_goal, set_options
 
 BUILD = """\
@@ -213,6 +214,14 @@ def test_without_a_timestamp_the_archive_says_the_time(monkeypatch: pytest.Monke
     locking = Locking([])
     generate(install(monkeypatch, locking))
     assert locking.argv == ("lock", "--request=request.json", "--out=out")
+
+
+def test_a_problem_names_the_sysroot(monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(argv: tuple[str, ...], inputs: Tree) -> Tree:
+        raise Failed(2, "MINIMG-E025 http://mirror.test: the mirror is out of date.\n")
+
+    with pytest.raises(BundlerError, match="^MINIMG-E025 s:bookworm: http://mirror.test: the "):
+        generate(install(monkeypatch, command))
 
 
 # -- A whole run ----------------------------------------------------------------------------------

@@ -62,12 +62,12 @@ def find(sysroot: Sysroot, named: Sequence[bytes], address: str) -> Interpreter:
 def without_library(
     sysroot: Sysroot, programs: Iterable[bytes], is_there: Callable[[bytes], bool]
 ) -> Iterator[str]:
-    """A line for each Python among `programs` that would end as it starts: all import encodings.
+    """A line for each Python among `programs` (canonical paths) that would end as it starts: all
+    import encodings.
 
     `is_there` says of a canonical path whether the image has it; who keeps the landmark knows why.
     """
-    for path in programs:
-        real = sysroot.walk(path).real
+    for real in programs:
         if not _NAME.match(real.rpartition(b"/")[2]):
             continue
         found = _library(sysroot, real)
@@ -75,10 +75,10 @@ def without_library(
             continue
         minor, library = found
         archive = join(library.rpartition(b"/")[0], b"python3%d.zip" % minor)
-        kept = [library + name for name in (b"/os.py", b"/encodings/__init__.py")]
-        if not any(map(is_there, (*kept, archive))):
+        kept = (library + b"/os.py", library + b"/encodings/__init__.py", archive)
+        if not any(map(is_there, kept)):
             yield (
-                f"{text(path)} does not start without its standard library, which the image has "
+                f"{text(real)} does not start without its standard library, which the image has "
                 f'not: add `include=["{text(library)}"]`, or name a `pex_binary`, which brings it.'
             )
 
