@@ -40,7 +40,7 @@ _KINDS = (
     ("plan", re.compile(r"Find what ")),
     ("layer", re.compile(r"Write layer ")),
     ("image and tar", re.compile(r"Write the image ")),
-    ("look at this machine", re.compile(r"Look ")),
+    ("index of packages", re.compile(r"Index what ")),
 )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Which module of `commands` has a command: it alone is imported, as every process pays for it.
 _COMMANDS = {
     "closure": "closure",
-    "plan": "plan",
+    **dict.fromkeys(("plan", "list-index"), "plan"),
     **dict.fromkeys(("layer", "pack", "image", "index", "tar"), "image"),
     **dict.fromkeys(("lock", "sources"), "lock"),
     "scope": "scope",

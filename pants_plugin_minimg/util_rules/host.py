@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from pants.engine.environment import ChosenLocalEnvironmentName
@@ -13,10 +14,14 @@ from pants.option.global_options import GlobalOptions
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.subsystems.bundler import Bundler, process, run_all
 from pants_plugin_minimg.subsystems.interpreter import Interpreter, interpreter
 from pants_plugin_minimg.subsystems.minimg import MinimgSubsystem
 
 _LOCAL = "local_environment"
+_SWEEP, _LISTS = "sweep.json", "lists.index"
+#: The folder of the lists of files of packages, wherever links lead to it.
+_PACKAGES = "/dpkg/info"
 
 
 class UnusableSysroot(Exception):
@@ -65,13 +70,52 @@ def obstacle(environment: str | None, remote: bool, platform: str) -> str | None
     return None
 
 
-async def sweep() -> Digest:
-    """`sweep.json`: the state of this machine's folders of programs and libraries."""
+@dataclass(frozen=True)
+class HostRequest:
+    """`scope`: of processes whose output tells of this machine."""
+
+    bundler: Bundler
+    scope: ProcessCacheScope
+
+
+@dataclass(frozen=True)
+class HostState:
+    """What a plan is told of this machine.
+
+    `digest` holds sweep.json, the state of its folders of programs and libraries, and `lists`,
+    an index of what its packages list; None without packages of Debian's kind.
+    """
+
+    digest: Digest
+    lists: str | None
+
+
+@rule
+async def find_host_state(request: HostRequest) -> HostState:
+    """Once for all images."""
     looked = await engine.look(engine.Look())
-    (digest,) = await engine.create_digests(
-        [CreateDigest([FileContent("sweep.json", looked.state.encode())])]
+    (sweep,) = await engine.create_digests(
+        [CreateDigest([FileContent(_SWEEP, looked.state.encode())])]
     )
-    return digest
+    if not any(folder.endswith(_PACKAGES) for folder in json.loads(looked.state)["folders"]):
+        return HostState(sweep, None)
+    index = process(
+        request.bundler,
+        ("list-index", f"--sweep={_SWEEP}", f"--out={_LISTS}"),
+        description="Index what the packages of this machine list",
+        inputs=sweep,
+        output_files=(_LISTS,),
+        scope=request.scope,
+    )
+    return HostState(await engine.merge_all((sweep, *await run_all([index]))), _LISTS)
+
+
+_found_state = engine.caller(find_host_state)
+
+
+async def state(bundler: Bundler, scope: ProcessCacheScope) -> HostState:
+    """As it is in this session. Raises BundlerError."""
+    return await _found_state(HostRequest(bundler, scope))
 
 
 @rule

@@ -16,6 +16,8 @@ from pants_plugin_minimg.util_rules.progress import size
 #: Bytes that one may unpack to: above what any system has, below what a bomb would fill.
 LIMIT = 64 << 30
 FOLDER = "rootfs"
+#: The index of what its packages list.
+LISTS = f"{FOLDER}/lists.index"
 
 
 async def unpacked(bundler: Bundler, target: Target, architecture: str | None) -> Digest:

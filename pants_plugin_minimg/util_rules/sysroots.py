@@ -34,7 +34,9 @@ async def prepare(
     """Raises BundlerError, UnusableSysroot and BadDependencies with what is wrong with it."""
     if wanted.inputs is None:
         access.check(wanted.address)
-        return Sysroot({"kind": "host"}, (await host.sweep(),), of_host=True, scope=access.scope)
+        state = await host.state(bundler, access.scope)
+        request = {"kind": "host", "lists": state.lists}
+        return Sysroot(request, (state.digest,), of_host=True, scope=access.scope)
     (targets,) = await engine.resolve_all([wanted.inputs])
     target = targets[0]
     if target.has_field(sysroot_targets.LockfileField):
@@ -79,7 +81,12 @@ async def _rootfs(bundler: Bundler, wanted: Wanted, target: Target) -> Sysroot:
         )
     platform = PLATFORMS[wanted.architecture][1] if wanted.architecture else None
     digest = await rootfs.unpacked(bundler, target, platform)
-    request = {"kind": "rootfs", "root": rootfs.FOLDER, "architecture": wanted.architecture}
+    request = {
+        "kind": "rootfs",
+        "root": rootfs.FOLDER,
+        "architecture": wanted.architecture,
+        "lists": rootfs.LISTS,
+    }
     return Sysroot(request, (digest,), of_host=False)
 
 

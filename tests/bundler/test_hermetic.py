@@ -171,10 +171,20 @@ def test_every_step_from_packages_to_an_image(sandbox: Sandbox) -> None:
 
 
 def test_every_step_from_a_root_file_system_to_an_image(sandbox: Sandbox) -> None:
-    sandbox.write("source", debs.tar(debs.parents(_files())))
+    stanza = debs.stanza("tool", Status="install ok installed").encode()
+    database = [
+        File("./var/lib/dpkg/status", stanza),
+        File("./var/lib/dpkg/info/tool.list", b"/.\n/usr/bin/tool\n"),
+    ]
+    sandbox.write("source", debs.tar(debs.parents([*_files(), *database])))
     assert not sandbox.bundler("rootfs", "--in=source", "--limit=10000000", "--out=rootfs")
-    sandbox.write("request.json", _wanted(kind="rootfs", root="rootfs"))
-    assert not sandbox.bundler("plan", "--request=request.json", "--out=out")
+    plans = []
+    for lists in ({}, {"lists": "rootfs/lists.index"}):
+        sandbox.write("request.json", _wanted(kind="rootfs", root="rootfs", **lists))
+        assert not sandbox.bundler("plan", "--request=request.json", "--out=out")
+        plans.append(sandbox.read("out/plan.json"))
+    assert plans[0] == plans[1]
+    assert [package["name"] for package in plans[0]["packages"]] == ["tool"]
     _image(sandbox)
 
 

@@ -37,7 +37,7 @@ from pants_plugin_minimg.engine._looks import Look, Looked
 from pants_plugin_minimg.subsystems import bundler
 from pants_plugin_minimg.subsystems.bundler import Bundler
 from pants_plugin_minimg.subsystems.interpreter import Interpreter
-from pants_plugin_minimg.util_rules import executables
+from pants_plugin_minimg.util_rules import executables, host
 from pants_plugin_minimg.util_rules.host import HostAccess
 
 T = TypeVar("T")
@@ -47,6 +47,8 @@ Command = Callable[[tuple[str, ...], Tree], Tree]
 
 #: What an interpreter elsewhere says of its wheels, in as few words as will do.
 SERVED = '{"compatible_tags": ["cp312-cp312-manylinux_2_17_x86_64"]}'
+#: The state of a machine without packages.
+SWEPT = '{"folders": ["/usr/bin"]}'
 BUNDLER = Bundler("/python", EMPTY_DIGEST)
 ACCESS = HostAccess(None, python=Interpreter(BUNDLER.python, "3.9.18", EnvironmentName(None)))
 
@@ -96,7 +98,7 @@ class FakeEngine:
         self.processes: list[Process] = []
         #: What was looked at again, and how the machine answers to that, or to None.
         self.looks: list[str] = []
-        self.machine: Callable[[str | None], str] = lambda consulted: "swept"
+        self.machine: Callable[[str | None], str] = lambda consulted: SWEPT
         self.programs: dict[str, str] = {}
         #: Paths of interpreters that end with a failure, and of those with other wheels.
         self.broken: set[str] = set()
@@ -326,4 +328,5 @@ def install(monkeypatch: pytest.MonkeyPatch, command: Command) -> FakeEngine:
     for name in _CALLS:
         monkeypatch.setattr(engine, name, getattr(fake, name))
     monkeypatch.setattr(bundler, "_built", inspect.unwrap(bundler.build_bundler))
+    monkeypatch.setattr(host, "_found_state", inspect.unwrap(host.find_host_state))
     return fake

@@ -13,9 +13,7 @@ from pants.testutil.rule_runner import RuleRunner
 
 from pants_plugin_minimg import engine
 from pants_plugin_minimg.register import target_types
-from pants_plugin_minimg.util_rules import host
 from pants_plugin_minimg.util_rules.host import HostAccess, UnusableSysroot, obstacle
-from tests.rules.fake_engine import install
 from tests.rules.support import needs_no_remote_machine, plugin_rules, set_options
 
 
@@ -76,12 +74,6 @@ def test_what_tells_of_this_machine_stays_on_it(writes: bool) -> None:
     scope = host_access(*cache).scope
     local = getattr(ProcessCacheScope, "LOCAL_SUCCESSFUL", None)
     assert scope == local or (scope == ProcessCacheScope.SUCCESSFUL) == (not writes)
-
-
-def test_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = install(monkeypatch, lambda argv, inputs: {})
-    assert fake.tree(fake.run(host.sweep())) == {"sweep.json": b"swept"}
-    assert fake.processes == []
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pants.core.target_types import FileTarget
 from pants.engine.addresses import Address, UnparsedAddressInputs
-from pants.engine.process import Process
+from pants.engine.process import Process, ProcessCacheScope
 from pants.engine.target import Target
 from pants.testutil.option_util import create_subsystem
 
@@ -26,7 +26,15 @@ from pants_plugin_minimg.util_rules.host import HostAccess, UnusableSysroot
 from pants_plugin_minimg.util_rules.sysroots import Wanted
 from tests.rules import debian_lock
 from tests.rules.debian_lock import MIRROR, package
-from tests.rules.fake_engine import BUNDLER, Failed, FakeEngine, Tree, arguments, install
+from tests.rules.fake_engine import (
+    BUNDLER,
+    SWEPT,
+    Failed,
+    FakeEngine,
+    Tree,
+    arguments,
+    install,
+)
 
 IMAGE = "a:image"
 HERE = HostAccess(None)
@@ -62,6 +70,8 @@ class Sandbox:
             return {out: self._scope(argv[1].partition("=")[2], inputs)}
         if argv[0] == "rootfs":
             return {f"{out}/0.tar": inputs["source"]}
+        if argv[0] == "list-index":
+            return {out: b"indexed"}
         assert argv[0] == "unpack"
         (package,) = inputs.values()
         return {f"{out}/data.tar": package}
@@ -111,9 +121,23 @@ def repository(fake: FakeEngine, *packages: Any, **values: Any) -> None:
 
 def test_without_a_sysroot_it_is_this_machine(fake: FakeEngine) -> None:
     sysroot = prepare(fake, wanted(None))
-    assert (sysroot.request, sysroot.of_host) == ({"kind": "host"}, True)
-    assert [fake.tree(digest) for digest in sysroot.digests] == [{"sweep.json": b"swept"}]
+    assert (sysroot.request, sysroot.of_host) == ({"kind": "host", "lists": None}, True)
+    assert [fake.tree(digest) for digest in sysroot.digests] == [{"sweep.json": SWEPT.encode()}]
     assert fake.commands() == []
+
+
+def test_what_its_packages_list_is_indexed_once(fake: FakeEngine) -> None:
+    swept = json.dumps({"folders": ["/usr/bin", "/var/lib/dpkg/info"]})
+    fake.machine = lambda consulted: swept
+    scope = ProcessCacheScope.PER_SESSION
+    sysroot = prepare(fake, wanted(None), HostAccess(None, scope=scope))
+    assert sysroot.request == {"kind": "host", "lists": "lists.index"}
+    (index,) = fake.processes
+    assert arguments(index) == ("list-index", "--sweep=sweep.json", "--out=lists.index")
+    assert index.cache_scope == scope
+    assert fake.tree(index.input_digest) == {"sweep.json": swept.encode()}
+    (digest,) = sysroot.digests
+    assert fake.tree(digest) == {"sweep.json": swept.encode(), "lists.index": b"indexed"}
 
 
 def test_this_machine_is_refused_before_it_is_looked_at(fake: FakeEngine) -> None:
@@ -247,7 +271,12 @@ def test_of_a_root_file_system(
 ) -> None:
     add_rootfs(fake)
     sysroot = prepare(fake, wanted(":alpine", architecture=architecture), NOT_HERE)
-    assert sysroot.request == {"kind": "rootfs", "root": "rootfs", "architecture": architecture}
+    assert sysroot.request == {
+        "kind": "rootfs",
+        "root": "rootfs",
+        "architecture": architecture,
+        "lists": "rootfs/lists.index",
+    }
     assert not sysroot.of_host
     assert [fake.tree(digest) for digest in sysroot.digests] == [{"rootfs/0.tar": b"a tar"}]
     (process,) = fake.processes

@@ -1,4 +1,4 @@
-"""The command `plan`."""
+"""The commands `plan` and `list-index`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pants_plugin_minimg.bundler.text import path_bytes
 
 if TYPE_CHECKING:
     from pants_plugin_minimg.bundler.plan import Plan
+    from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
+    from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,23 +27,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     whole.add_argument("--outside", help="the state of what lies outside the sweep, if it changed")
     whole.set_defaults(run=run_plan)
 
+    index = commands.add_parser("list-index", help="index what this machine's packages list")
+    index.add_argument("--sweep", required=True, help="sweep.json, which covers all that is read")
+    index.add_argument("--out", required=True)
+    index.set_defaults(run=run_list_index)
+
 
 def run_plan(options: argparse.Namespace) -> None:
     import tempfile
 
     from pants_plugin_minimg.bundler.planning import planner, request
     from pants_plugin_minimg.bundler.planning.opening import open_sysroot
-    from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
 
     wanted = request.load(options.request)
-    swept = _read(options.sweep) if options.sweep else {"folders": [], "files": []}
     sysroot = open_sysroot(wanted.sysroot)
     recorder = None
     if wanted.sysroot.kind == "host":
-        recorder = Recorder(
-            sysroot, map(path_bytes, swept["folders"]), map(path_bytes, swept["files"])
-        )
-        sysroot = recorder
+        sysroot = recorder = _recorder(sysroot, options.sweep)
     os.makedirs(options.out, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.out) as scratch:
         result = planner.build(wanted, sysroot, scratch, os.path.join(options.out, "blobs"))
@@ -54,6 +56,23 @@ def run_plan(options: argparse.Namespace) -> None:
             "Run the command again when they are at rest.",
         )
     _write_plan(options.out, result, consulted)
+
+
+def run_list_index(options: argparse.Namespace) -> None:
+    """Empty where more decides of it than the sweep says: a plan reads the lists itself then."""
+    from pants_plugin_minimg.bundler.debian import dpkg
+    from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
+
+    recorder = _recorder(DirSysroot(b"/"), options.sweep)
+    index = dpkg.list_index(recorder)
+    jsonfile.write(options.out, b"" if fingerprint.has_paths(recorder.consulted()) else index)
+
+
+def _recorder(host: Sysroot, sweep: str | None) -> Recorder:
+    from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
+
+    swept = _read(sweep) if sweep else {"folders": [], "files": []}
+    return Recorder(host, map(path_bytes, swept["folders"]), map(path_bytes, swept["files"]))
 
 
 def _write_plan(folder: str, result: Plan, consulted: dict[str, Any]) -> None:
@@ -69,7 +88,7 @@ def _write_plan(folder: str, result: Plan, consulted: dict[str, Any]) -> None:
     _write(os.path.join(folder, "inventory.json"), _json(parts.to_json()))
     for number, entries in result.layers().items():
         _write(os.path.join(folder, "layers", f"{number}.json"), _json(plan.projection(entries)))
-    outside = bool(consulted["paths"] or consulted["listed"])
+    outside = fingerprint.has_paths(consulted)
     _write(os.path.join(folder, "steps.json"), _json({**plan.steps(result), "outside": outside}))
     _write(os.path.join(folder, "consulted.json"), fingerprint.render(consulted))
 

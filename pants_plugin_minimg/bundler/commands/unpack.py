@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+
+from pants_plugin_minimg.bundler import jsonfile
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,6 +34,9 @@ def run_unpack(options: argparse.Namespace) -> None:
 
 
 def run_rootfs(options: argparse.Namespace) -> None:
+    from pants_plugin_minimg.bundler.debian import dpkg, listindex
     from pants_plugin_minimg.bundler.tars import rootfs
 
     rootfs.convert(options.source, options.architecture, options.limit, options.out)
+    lists = dpkg.list_index(rootfs.open_rootfs(options.out))
+    jsonfile.write(os.path.join(options.out, listindex.FILE), lists)

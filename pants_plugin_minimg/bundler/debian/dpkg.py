@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from pants_plugin_minimg.bundler.debian.listindex import ListIndex
 from pants_plugin_minimg.bundler.debian.package import Package, fields, read
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
 _DATABASE = b"/var/lib/dpkg"
+_LIST = b".list"
 #: Folders that a merged /usr has as links while packages may still list what is below them.
 _MERGED = (b"/bin", b"/sbin", b"/lib", b"/lib32", b"/lib64", b"/libo32", b"/libx32")
 #: States in which a package's files are not there (dpkg(1), "package states").
@@ -22,10 +24,14 @@ _ABSENT = ("not-installed", "config-files")
 
 
 class DpkgDatabase:
-    """Reads on demand, through the sysroot alone: what was looked at is known to it."""
+    """Reads on demand, through the sysroot alone: what was looked at is known to it.
 
-    def __init__(self, sysroot: Sysroot) -> None:
+    `index`: of its lists, as `index` made it of the same database; without one all are read.
+    """
+
+    def __init__(self, sysroot: Sysroot, index: ListIndex | None = None) -> None:
         self._sysroot = sysroot
+        self._index = index
         self._links = _Links(sysroot)
 
     def owners(self, paths: Iterable[bytes]) -> dict[bytes, Package]:
@@ -35,10 +41,9 @@ class DpkgDatabase:
         are one package for several architectures: then the first in the order of their lists.
         Empty where there is no database. Raises MinimgError for one that cannot be read.
         """
-        walk = self._sysroot.walk(_DATABASE + b"/info")
-        if walk.stat is None or walk.stat.kind != "dir":
+        info = self._info()
+        if info is None:
             return {}
-        info = walk.real
         diversions = self._diversions()
         wanted: dict[bytes, bytes] = {}
         for path in paths:
@@ -49,17 +54,31 @@ class DpkgDatabase:
         packages = self._packages(info, set(single.values()), diversions)
         return {path: packages[key] for path, key in single.items() if key in packages}
 
+    def index(self) -> ListIndex:
+        """Of all its lists; there are none without a database. Raises MinimgError for one that
+        cannot be read."""
+        info = self._info()
+        names = [] if info is None else self._names(info)
+        return ListIndex.of((name, self._read(b"%s/%s" % (info, name))) for name in names)
+
+    def _info(self) -> bytes | None:
+        """The canonical path of the folder with the lists."""
+        walk = self._sysroot.walk(_DATABASE + b"/info")
+        return None if walk.stat is None or walk.stat.kind != "dir" else walk.real
+
+    def _names(self, info: bytes) -> list[bytes]:
+        return [name for name in self._sysroot.scandir(info) if name.endswith(_LIST)]
+
     def _lists(
         self, info: bytes, wanted: Mapping[bytes, bytes], diversions: _Diversions
     ) -> dict[bytes, list[bytes]]:
         """Canonical path -> the packages whose lists have it, as `name` or `name:arch`."""
         keys = frozenset(wanted) | diversions.moved_to(wanted)
         found: dict[bytes, list[bytes]] = {}
-        for name in self._sysroot.scandir(info):
-            if not name.endswith(b".list"):
-                continue
+        names = self._names(info) if self._index is None else self._index.candidates(keys)
+        for name in names:
             hits = keys.intersection(self._read(info + b"/" + name).split(b"\n"))
-            key = name[: -len(b".list")]
+            key = name[: -len(_LIST)]
             for listed in hits:
                 real = wanted.get(diversions.place(key, listed))
                 if real is not None:
@@ -120,6 +139,14 @@ class DpkgDatabase:
                 raise MinimgError(
                     "MINIMG-E001", text(path), f"it cannot be read: {error}"
                 ) from None
+
+
+def list_index(sysroot: Sysroot) -> bytes:
+    """What `listindex.load` reads; empty where a list cannot be read: who needs it will say so."""
+    try:
+        return DpkgDatabase(sysroot).index().render()
+    except MinimgError:
+        return b""
 
 
 class _Links:

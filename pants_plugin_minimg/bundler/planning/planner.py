@@ -79,7 +79,7 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         assembly.log += _bare_pythons(assembly, resolver.programs)
     if assembly.problems:
         raise Problems(assembly.problems + completion.further(request, assembly, blobs))
-    packages = shipped.add_records(assembly, lower, request.package_records)
+    packages = shipped.add_records(assembly, lower, request.sysroot.lists, request.package_records)
     completion.stop_at(assembly.problems)
     if apps is not None and request.python_bytecode:
         apps.add_bytecode()

@@ -52,6 +52,7 @@ class SysrootSource:
     Kind "host": this machine. "dir": the folder `root`. "debian": `packages`, folders made by
     `unpack`, with `alternatives` chosen. "rootfs": the folder `root`, made by `rootfs`.
     `architecture` is Debian's name of what it is taken for; None: whatever its programs are.
+    `lists` is a file with the index of dpkg's lists in it (debian/listindex.py), or None.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class SysrootSource:
     packages: tuple[str, ...] = ()
     alternatives: tuple[tuple[str, str], ...] = ()
     architecture: str | None = None
+    lists: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def _sysroot(raw: dict[str, Any]) -> SysrootSource:
         packages=tuple(raw["packages"]) if kind == "debian" else (),
         alternatives=tuple(raw.get("alternatives", {}).items()),
         architecture=raw.get("architecture"),
+        lists=raw.get("lists"),
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
-from pants_plugin_minimg.bundler.debian import records
+from pants_plugin_minimg.bundler.debian import listindex, records
 from pants_plugin_minimg.bundler.debian.dpkg import DpkgDatabase
 from pants_plugin_minimg.bundler.debian.package import Package
 from pants_plugin_minimg.bundler.plan import FIRST_PARTY
@@ -24,28 +24,37 @@ class Stack(Protocol):
     def owner(self, path: bytes) -> Package | None: ...
 
 
-def owners(sysroot: Sysroot, paths: Iterable[bytes]) -> dict[bytes, Package]:
-    """The package of each canonical path that has one: by the stack of packages, or by dpkg's
-    database in the sysroot."""
+def owners(
+    sysroot: Sysroot, lists: str | None
+) -> Callable[[Iterable[bytes]], dict[bytes, Package]]:
+    """What says of canonical paths the package of each that has one: the stack of packages, or
+    dpkg's database in the sysroot. `lists` is the file of its index."""
     if not isinstance(sysroot, Stack):
-        return DpkgDatabase(sysroot).owners(paths)
-    found = {path: sysroot.owner(path) for path in paths}
-    return {path: package for path, package in found.items() if package is not None}
+        return DpkgDatabase(sysroot, None if lists is None else listindex.load(lists)).owners
+    owner = sysroot.owner
+
+    def of_stack(paths: Iterable[bytes]) -> dict[bytes, Package]:
+        found = {path: owner(path) for path in paths}
+        return {path: package for path, package in found.items() if package is not None}
+
+    return of_stack
 
 
-def add_records(assembly: Assembly, lower: Sysroot, wanted: bool) -> list[dict[str, Any]]:
+def add_records(
+    assembly: Assembly, lower: Sysroot, lists: str | None, wanted: bool
+) -> list[dict[str, Any]]:
     """The packages of the plan, after putting their records into the image if `wanted`.
 
-    `lower` is the sysroot without the files of the build. The records lie in the last layer: the
-    others are the same in every image that has their files.
+    `lower` is the sysroot without the files of the build, `lists` as for `owners`. The records lie
+    in the last layer: the others are the same in every image that has their files.
     """
-    own = [path for path in assembly.entries if assembly.is_of_sysroot(path)]
-    by_path = owners(lower, own)
+    owners_of = owners(lower, lists)
+    by_path = owners_of([path for path in assembly.entries if assembly.is_of_sysroot(path)])
     for path, package in by_path.items():
         assembly.entries[path].origin += f" ({package.name} {package.version})"
     if wanted and by_path:
         added = _add_system_files(assembly, set(by_path.values()))
-        by_path.update(owners(lower, added))
+        by_path.update(owners_of(added))
     shipped: dict[Package, list[bytes]] = {package: [] for package in by_path.values()}
     for path, package in by_path.items():
         if assembly.entries[path].kind != "link":

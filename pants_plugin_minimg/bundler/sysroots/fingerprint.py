@@ -215,6 +215,11 @@ def again(consulted: dict[str, Any]) -> dict[str, Any]:
     return settled(collect)
 
 
+def has_paths(consulted: dict[str, Any]) -> bool:
+    """Whether anything outside the sweep was looked at."""
+    return bool(consulted["paths"] or consulted["listed"])
+
+
 def look(consulted: str | None) -> str:
     """What `render` makes of `again` for a text that it made, and of `sweep` without one."""
     return render(sweep() if consulted is None else again(json.loads(consulted)))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pants_plugin_minimg.bundler.debian.dpkg import DpkgDatabase
+from pants_plugin_minimg.bundler.debian.dpkg import DpkgDatabase, list_index
+from pants_plugin_minimg.bundler.debian.listindex import ListIndex
 from pants_plugin_minimg.bundler.debian.package import Package
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
@@ -57,7 +58,13 @@ class Database:
         self.root.file("/var/lib/dpkg/diversions", "".join(f"{line}\n" for line in lines).encode())
 
     def owners(self, *paths: str) -> dict[str, Package]:
-        found = DpkgDatabase(self.root.sysroot()).owners(map(str.encode, paths))
+        """The same with an index of the lists and without one."""
+        asked = [path.encode() for path in paths]
+        found = DpkgDatabase(self.root.sysroot()).owners(asked)
+        index = ListIndex.parse(list_index(self.root.sysroot()))
+        assert list(DpkgDatabase(self.root.sysroot(), index).owners(asked).items()) == list(
+            found.items()
+        )
         return {path.decode(): package for path, package in found.items()}
 
     def names(self, *paths: str) -> dict[str, str]:
@@ -159,9 +166,21 @@ def test_a_list_that_is_no_file_is_an_error(database: Database) -> None:
     database.add("git", ["/usr/bin/git"])
     database.root.directory("/var/lib/dpkg/info/odd.list")
     with pytest.raises(MinimgError) as caught:
-        database.names("/usr/bin/git")
+        DpkgDatabase(database.root.sysroot()).owners([b"/usr/bin/git"])
     assert caught.value.code == "MINIMG-E001"
     assert "odd.list" in caught.value.subject
+    assert list_index(database.root.sysroot()) == b""
+
+
+def test_with_an_index_no_list_is_read_in_vain(database: Database) -> None:
+    database.add("git", ["/usr/bin/git"])
+    database.add("less", ["/usr/bin/less"])
+    index = DpkgDatabase(database.root.sysroot()).index()
+    recorder = Recorder(database.root.sysroot(), [], [])
+    assert list(DpkgDatabase(recorder, index).owners([b"/usr/bin/git"])) == [b"/usr/bin/git"]
+    consulted = recorder.consulted()
+    lists = [path for path in consulted["paths"] if path.endswith(".list")]
+    assert (lists, consulted["listed"]) == (["/var/lib/dpkg/info/git.list"], {})
 
 
 def test_all_that_is_read_of_the_host_is_recorded(tmp_path: Path) -> None:
@@ -188,6 +207,8 @@ def test_the_machine_s_own_dpkg_agrees(host: DirSysroot) -> None:
     paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder))][:200]
     paths = [path for path in paths if os.path.isfile(path) and not os.path.islink(path)]
     found = DpkgDatabase(host).owners(map(os.fsencode, paths))
+    index = ListIndex.parse(list_index(host))
+    assert DpkgDatabase(host, index).owners(map(os.fsencode, paths)) == found
     said = subprocess.run([dpkg, "-S", *paths], capture_output=True, text=True, check=False)
     expected: dict[bytes, set[str]] = {}
     diverted = set()
