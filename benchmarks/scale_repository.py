@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.ours import CannotMeasure
@@ -18,12 +19,22 @@ _PROGRAMS = "/usr/bin"
 _SMALLEST, _LARGEST = 20_000, 400_000
 BUILD = """\
 file(name="ballast", source="ballast")
+file(name="root_tar", source="root.tar")
+rootfs_sysroot(name="root", source=":root_tar")
 for number in range({count}):
     file(name=f"program_{{number}}", source=f"program_{{number}}")
     minimal_docker_image(
         name=f"image_{{number}}",
         binary=f":program_{{number}}",
         repository=f"minimg-benchmark/image-{{number}}",
+        package_records=False,
+        format="{format}",
+    )
+    minimal_docker_image(
+        name=f"declared_{{number}}",
+        sysroot=":root",
+        binary=f":program_{{number}}",
+        repository=f"minimg-benchmark/declared-{{number}}",
         package_records=False,
         format="{format}",
     )
@@ -65,8 +76,29 @@ def programs() -> Iterator[Path]:
             yield Path(entry.path)
 
 
+def write_root(tar: Path, programs: Iterable[Path]) -> None:
+    """The libraries of `programs` as a root file system of their own, with the links to them."""
+    files: set[bytes] = set()
+    links: dict[bytes, bytes] = {}
+    sysroot = DirSysroot(b"/")
+    for program in programs:
+        closure = loader.resolve(sysroot, os.fsencode(program))
+        for walk in (closure.interp_walk, *(item.walk for item in closure.loaded)):
+            if walk is not None:
+                files.add(walk.real)
+                links.update(walk.links)
+    with tarfile.open(tar, "w") as out:
+        for link, target in sorted(links.items()):
+            member = tarfile.TarInfo(os.fsdecode(link).lstrip("/"))
+            member.type, member.linkname = tarfile.SYMTYPE, os.fsdecode(target)
+            out.addfile(member)
+        for file in sorted(files):
+            out.add(os.fsdecode(file))
+
+
 class Images:
-    """`count` images of a `format` in a folder of `root`."""
+    """`count` images of a `format` in a folder of `root`: of this machine, and of a declared
+    sysroot with the same libraries."""
 
     def __init__(self, root: Path, count: int, format: str = "tar") -> None:
         self.count = count
@@ -82,6 +114,7 @@ class Images:
             target.chmod(0o755)
             self.change(number, f"{count}")
         self.ballast(0)
+        write_root(self.folder / "root.tar", found[:count])
         (self.folder / "BUILD").write_text(BUILD.format(count=count, format=format))
 
     def program(self, number: int) -> Path:
@@ -98,6 +131,9 @@ class Images:
 
     def images(self) -> list[str]:
         return [f"//{self.name}:image_{number}" for number in range(self.count)]
+
+    def declared(self) -> list[str]:
+        return [f"//{self.name}:declared_{number}" for number in range(self.count)]
 
     def archives(self) -> list[str]:
         return [f"//{self.name}:archive_{number}" for number in range(self.count)]

@@ -114,6 +114,7 @@ def test_scale_hands_over_its_growth(tmp_path: Path, monkeypatch: pytest.MonkeyP
         one.one_changed = Counter({"plan": 1})
         one.no_op = {True: times(2.0, 2.5, 3.0), False: times(15.0)}
         one.archive = {True: times(2.0, 2.0, 2.0), False: times(15.0)}
+        one.declared, one.beside_declared = times(2.1, 2.1), times(2.0, 2.0)
         job.found[count] = one
     record = job.record()
     assert record.chart is not None and record.chart.log
@@ -129,6 +130,8 @@ def test_scale_hands_over_its_growth(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert record.table in page and aims_table(record.aims) in page
     one_store = "10: the store grows by layouts ÷ their distinct bytes ≤ 1.2"
     assert Aim(one_store, "1.10", True) in record.aims
+    declared = "10: no-op of a declared sysroot ÷ archives', with pantsd ≤ 1.10"
+    assert Aim(declared, "1.05", True) in record.aims
     # 180 s beyond one: 90 of empty processes by Pants and 18 of compression on two cores, or 27 of
     # 0.1 s each and 36 of compression on one.
     beyond = "10: beyond one image ÷ (empty processes {} + compression) ≤ 1.5"
