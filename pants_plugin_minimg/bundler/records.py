@@ -1,5 +1,8 @@
 """Tuples whose fields have names: `NamedTuple` as in `typing`, whose import takes longer than most
-closures. Modules that use it put annotations off (PEP 563)."""
+closures. Modules that use it put annotations off (PEP 563).
+
+A process of a build makes dozens of classes, and each of `dataclass` takes up to 1 ms at its start.
+"""
 
 from __future__ import annotations
 

@@ -591,7 +591,7 @@ def test_what_reads_them_brings_no_debugger(base: Root) -> None:
         "assert symbol_versions.check(sysroot, closure) == ([], [])\n"
         "assert 'elftools.construct' in sys.modules\n"
         "assert not {'pdb', 'bdb', 'readline'} & set(sys.modules)\n"
-        "import pdb\n"
-        "assert pdb.Pdb\n"
+        "import pprint, elftools.construct.debug\n"
+        "assert pprint.PrettyPrinter and elftools.construct.debug.pdb.Pdb\n"
     )
     subprocess.run([sys.executable, "-c", code, str(base.folder)], check=True)

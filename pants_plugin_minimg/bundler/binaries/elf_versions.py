@@ -11,7 +11,6 @@ import functools
 import sys
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from pants_plugin_minimg.bundler.binaries.elf import (
@@ -22,15 +21,21 @@ from pants_plugin_minimg.bundler.binaries.elf import (
     ElfError,
     Reader,
 )
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 #: Records of one table, and names of all of them; a C library, which has most, has a hundred.
 MAX_RECORDS = 1 << 13
 
 _VER_FLG_WEAK = 2
 
+#: Stand-ins for modules while pyelftools is imported; its classes take of them what is here.
+_DEBUGGING: dict[str, dict[str, object]] = {
+    "elftools.construct.debug": {"Probe": None, "Debugger": None},
+    "pprint": {"pformat": repr},
+}
 
-@dataclass(frozen=True)
-class Need:
+
+class Need(NamedTuple):
     """One version that a file needs of a library; `hash` is what the loader compares first."""
 
     library: bytes
@@ -39,8 +44,7 @@ class Need:
     weak: bool
 
 
-@dataclass(frozen=True)
-class Definitions:
+class Definitions(NamedTuple):
     """The (hash, version) pairs that a library defines, up to where its table is damaged."""
 
     pairs: frozenset[tuple[int, bytes]]
@@ -81,18 +85,20 @@ def definitions(file: BinaryIO, elf: Elf) -> Definitions | None:
 
 @functools.cache
 def _tables() -> Any:
-    """What pyelftools knows of version tables, without Python's debugger.
+    """What pyelftools knows of version tables, without what it imports to debug alone.
 
-    Its parser imports that for a class which nobody uses here, and from Python 3.13 on the debugger
-    reads what the machine says of its terminals.
+    That brings Python's debugger, which from 3.13 on reads what the machine says of its terminals,
+    `inspect` and, from 3.10 on, `dataclasses`: together half of what there is to import.
     """
-    stand_in = types.ModuleType("pdb")
-    known = sys.modules.setdefault("pdb", stand_in)
+    known = sys.modules.keys() & _DEBUGGING.keys()
+    for name in _DEBUGGING.keys() - known:
+        sys.modules[name] = types.ModuleType(name)
+        vars(sys.modules[name]).update(_DEBUGGING[name])
     try:
         from elftools.elf import gnuversions
     finally:
-        if known is stand_in:
-            del sys.modules["pdb"]
+        for name in _DEBUGGING.keys() - known:
+            del sys.modules[name]
     return gnuversions
 
 
@@ -137,8 +143,7 @@ def _structs(endian: str, elfclass: int) -> Any:
     return structs
 
 
-@dataclass(frozen=True)
-class _Source:
+class _Source(NamedTuple):
     """What a section of pyelftools asks of its file."""
 
     structs: Any

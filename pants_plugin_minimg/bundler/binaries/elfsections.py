@@ -7,17 +7,16 @@ and one whose table is damaged are told alike.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.binaries.elf import Reader
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 _SHN_XINDEX, _SHT_NOBITS = 0xFFFF, 8
 #: Far above what a linker writes.
 _MAX_SECTIONS, _MAX_NAMES = 1 << 16, 1 << 22
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """`address` is virtual, 0 for what is not loaded; `offset` and `size` are of the file."""
 
     address: int

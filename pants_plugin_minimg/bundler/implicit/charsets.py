@@ -9,7 +9,6 @@ of this within.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader import Closure
@@ -24,13 +23,13 @@ _LOCALES = b"/usr/lib/locale"
 _BUILT_IN = ("", "C", "POSIX")
 
 
-@dataclass
 class Found:
     """`folders` are to be put in with all that is in them: (path, reason)."""
 
-    folders: list[tuple[bytes, str]] = field(default_factory=list)
-    problems: list[MinimgError] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.folders: list[tuple[bytes, str]] = []
+        self.problems: list[MinimgError] = []
+        self.log: list[str] = []
 
 
 def find(

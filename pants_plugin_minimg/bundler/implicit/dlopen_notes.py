@@ -10,10 +10,10 @@ import json
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from pants_plugin_minimg.bundler.binaries.elf import Elf, ElfError, Reader
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 #: From what a program cannot do without to what it hardly misses.
 PRIORITIES = ("required", "recommended", "suggested")
@@ -28,8 +28,7 @@ _LONGEST = 200  # of a description that a message repeats
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """One library: `names` are alternatives, the best first. `purpose` is on one line, "" for none.
     `priority` is one of PRIORITIES."""
 

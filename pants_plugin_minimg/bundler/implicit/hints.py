@@ -6,7 +6,6 @@ Only said in the log, never put in: that a program holds a name does not mean th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.implicit import strings
@@ -14,6 +13,7 @@ from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
 from pants_plugin_minimg.bundler.implicit.openings import read_notes
 from pants_plugin_minimg.bundler.loader import Closure, Loaded
 from pants_plugin_minimg.bundler.loader.context import Context, context
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
@@ -46,8 +46,7 @@ _OF_LIBC = (
 _IDLE = (b"libsepol",)
 
 
-@dataclass(frozen=True)
-class Hint:
+class Hint(NamedTuple):
     """What one object knows and the image has not: names of libraries, paths of folders."""
 
     path: bytes
@@ -67,8 +66,7 @@ class Hint:
         )
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """What a note of one object names with a priority that the image does not follow."""
 
     path: bytes
@@ -86,16 +84,18 @@ def _listed(paths: Iterable[bytes]) -> str:
     return "[" + ", ".join(f'"{text(path)}"' for path in paths) + "]"
 
 
-@dataclass
 class Finder:
     """`is_there` says of a canonical path whether the image has it; `noted` whether libraries that
     notes name are no news."""
 
-    sysroot: Sysroot
-    is_there: Callable[[bytes], bool]
-    noted: bool = True
-    _seen: set[bytes] = field(default_factory=set)
-    _strings: dict[bytes, tuple[tuple[bytes, ...], tuple[bytes, ...]]] = field(default_factory=dict)
+    def __init__(
+        self, sysroot: Sysroot, is_there: Callable[[bytes], bool], noted: bool = True
+    ) -> None:
+        self.sysroot = sysroot
+        self.is_there = is_there
+        self.noted = noted
+        self._seen: set[bytes] = set()
+        self._strings: dict[bytes, tuple[tuple[bytes, ...], tuple[bytes, ...]]] = {}
 
     def of(self, closure: Closure) -> Iterator[Hint]:
         """The hints about each object of a closure that was in no closure before."""

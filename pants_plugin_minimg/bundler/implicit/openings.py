@@ -7,7 +7,6 @@ brings may have notes and use name services in turn.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from pants_plugin_minimg.bundler.binaries import elf_symbols
@@ -17,12 +16,12 @@ from pants_plugin_minimg.bundler.implicit import dlopen_notes, nss
 from pants_plugin_minimg.bundler.implicit.dlopen_notes import Note
 from pants_plugin_minimg.bundler.loader import Closure, Loaded, Missing, Opener, Opening, Refused
 from pants_plugin_minimg.bundler.loader.context import Context, context
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What an image's fields say: the priorities of notes to follow, and whether name services
     count; `nsswitch` is the content of the image's own nsswitch.conf, None without one."""
 
@@ -31,8 +30,7 @@ class Wanted:
     nsswitch: bytes | None = None
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """An opening that failed; `why` is what was found or not found for its first name.
 
     `fatal` when the object says that it cannot do without.
@@ -43,15 +41,15 @@ class Failure:
     fatal: bool
 
 
-@dataclass
 class Openings:
     """`run` is what `loader.resolve` calls for one closure; then `failures` and `warnings` are to
     be read."""
 
-    sysroot: Sysroot
-    wanted: Wanted
-    failures: list[Failure] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    def __init__(self, sysroot: Sysroot, wanted: Wanted) -> None:
+        self.sysroot = sysroot
+        self.wanted = wanted
+        self.failures: list[Failure] = []
+        self.warnings: list[str] = []
 
     def run(self, closure: Closure, opener: Opener) -> None:
         _Run(self, closure, opener).run()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.preset_names import SERVICES, TZDATA
@@ -24,13 +23,13 @@ _NAMES = (b"/etc/services", b"/etc/protocols")
 _ZONE = re.compile(r":?([A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*)")
 
 
-@dataclass
 class Found:
     """`paths` are files and folders to add, with the reason."""
 
-    paths: list[tuple[bytes, str]] = field(default_factory=list)
-    problems: list[MinimgError] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.paths: list[tuple[bytes, str]] = []
+        self.problems: list[MinimgError] = []
+        self.log: list[str] = []
 
 
 def find(presets: Iterable[str], env: Mapping[str, str], sysroot: Sysroot) -> Found:
