@@ -6,19 +6,18 @@ None is made that was not chosen: which program is best is no matter of what hap
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.debian.maintscripts import Alternative
 from pants_plugin_minimg.bundler.debian.merge import Merge
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.tars.sysroot import Node
 from pants_plugin_minimg.bundler.text import text
 
 _FOLDER = b"/etc/alternatives/"
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An alternative and the package that declares it."""
 
     alternative: Alternative

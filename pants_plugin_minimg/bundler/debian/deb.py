@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.tars.decompress import chunks
 from pants_plugin_minimg.bundler.tars.index import inside
 from pants_plugin_minimg.bundler.tars.reader import FILE, Tape, members
@@ -22,8 +22,7 @@ _MAX_MEMBERS = 64
 _MD5 = re.compile(rb"([0-9a-f]{32}) [ *](.+)\Z")
 
 
-@dataclass(frozen=True)
-class Control:
+class Control(NamedTuple):
     """The control member. `scripts` are those that install; paths are absolute."""
 
     stanza: str

@@ -7,7 +7,6 @@ dpkg lib/dpkg/diversions.c), `status` (deb822 stanzas, deb-status(5)).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 from pants_plugin_minimg.bundler.debian.listindex import ListIndex
 from pants_plugin_minimg.bundler.debian.package import Package, fields, read
@@ -105,7 +104,7 @@ class DpkgDatabase:
                 described = read(control, text(name))
             except MinimgError:
                 continue  # no name or version that a scanner could look up
-            out[key] = replace(described, md5sums=self._md5sums(info, key, diversions))
+            out[key] = described.with_md5sums(self._md5sums(info, key, diversions))
         return out
 
     def _md5sums(self, info: bytes, key: bytes, diversions: _Diversions) -> dict[bytes, str]:

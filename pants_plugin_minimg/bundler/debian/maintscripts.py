@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.text import path_bytes, text
 
 _CONTINUED = re.compile(r"\\\n")
@@ -20,8 +20,7 @@ _CONSTANT = re.compile(r"[^\s$`*?\[\]{}\\;&|<>()]+\Z")
 _PUNCTUATION = frozenset(";&|<>()")
 
 
-@dataclass(frozen=True)
-class Diversion:
+class Diversion(NamedTuple):
     """What others ship at `path` goes to `target`. `package` is exempt; None: nobody is."""
 
     path: bytes
@@ -36,8 +35,7 @@ class Diversion:
         return cls(path_bytes(raw["path"]), path_bytes(raw["target"]), raw["package"])
 
 
-@dataclass(frozen=True)
-class Alternative:
+class Alternative(NamedTuple):
     """`link` may be made to lead to `path`, by way of /etc/alternatives/`name`.
 
     `slaves` are links that follow it: (link, name, path).

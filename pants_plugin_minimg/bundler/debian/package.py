@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 
@@ -15,17 +14,46 @@ _VERSION = re.compile(r"[0-9A-Za-z.+~:-]+\Z")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 
 
-@dataclass(frozen=True)
 class Package:
-    """`control` is the stanza as text. `md5sums` has canonical absolute paths as its keys."""
+    """`control` is the stanza as text. `md5sums` has canonical absolute paths as its keys, and two
+    packages may be equal whatever they have there."""
 
-    name: str
-    version: str
-    architecture: str
-    source_name: str
-    source_version: str
-    control: str
-    md5sums: Mapping[bytes, str] = field(default_factory=dict, compare=False, repr=False)
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        architecture: str,
+        source_name: str,
+        source_version: str,
+        control: str,
+        md5sums: Mapping[bytes, str],
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.architecture = architecture
+        self.source_name = source_name
+        self.source_version = source_version
+        self.control = control
+        self.md5sums = md5sums
+
+    def with_md5sums(self, md5sums: Mapping[bytes, str]) -> Package:
+        return Package(*self._compared(), md5sums)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Package) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+    def _compared(self) -> tuple[str, str, str, str, str, str]:
+        return (
+            self.name,
+            self.version,
+            self.architecture,
+            self.source_name,
+            self.source_version,
+            self.control,
+        )
 
 
 def fields(stanza: str) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 
 from pants_plugin_minimg.bundler.debian import versions
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 _FORM = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9+.-]*)"
@@ -18,8 +18,7 @@ _FORM = re.compile(
 _LEGACY = {"<": "<=", ">": ">="}
 
 
-@dataclass(frozen=True)
-class Relation:
+class Relation(NamedTuple):
     """One package that is named: `operator` and `version` are both there or both None.
 
     `qualifier` is what follows the colon: `any`, `native` or an architecture.

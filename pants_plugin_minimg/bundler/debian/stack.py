@@ -5,7 +5,6 @@ What maintainer scripts would generate is not there.
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,7 +49,7 @@ class PackageStack(TarSysroot):
                 self._merge.listed(path_bytes(path), number): digest
                 for path, digest in unpacked.md5sums.items()
             }
-            found = self._known[number] = dataclasses.replace(unpacked.about, md5sums=sums)
+            found = self._known[number] = unpacked.about.with_md5sums(sums)
         return found
 
 

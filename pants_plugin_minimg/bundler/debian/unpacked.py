@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.debian import package
@@ -12,13 +11,13 @@ from pants_plugin_minimg.bundler.debian.maintscripts import Alternative, Diversi
 from pants_plugin_minimg.bundler.debian.package import Package
 from pants_plugin_minimg.bundler.debian.unpack import DATA, DESCRIPTION
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.tars import index as tarindex
 from pants_plugin_minimg.bundler.tars.index import Entry
 from pants_plugin_minimg.bundler.text import path_bytes
 
 
-@dataclass(frozen=True)
-class Unpacked:
+class Unpacked(NamedTuple):
     """`about` has no hashes; they are in `md5sums`, by escaped paths as the package has them."""
 
     about: Package

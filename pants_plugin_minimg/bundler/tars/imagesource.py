@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import escaped, path_bytes
 
@@ -27,8 +27,7 @@ _INDEX_TYPES = (
 )
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """Where a layer's tar is, packed or not, and the digest of the tar itself.
 
     `blob` is the digest of what is at `path`, or None where there is none to compare with.
@@ -39,8 +38,7 @@ class Layer:
     blob: str | None
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """`platform` has `os`, `architecture` and perhaps `variant`; the lowest layer comes first."""
 
     platform: dict[str, str]

@@ -51,6 +51,13 @@ def test_the_sums_are_those_of_the_shipped_files_alone() -> None:
     assert content.decode() == f"{'a' * 32}  usr/bin/git\n{'c' * 32}  usr/lib/made\n"
 
 
+def test_a_package_is_the_same_whatever_it_lists() -> None:
+    bare, other = _package(), _package(_CONTROL.replace("2.0-1", "2.0-2"))
+    full = bare.with_md5sums({b"/a": "a" * 32})
+    assert full.md5sums and {bare: 1}[full] == 1
+    assert bare != other and bare != "git"
+
+
 def test_the_order_of_packages_and_files_does_not_matter() -> None:
     one = _package(**{"/a": "a" * 32, "/b": "b" * 32})
     two = _package(_CONTROL.replace("git", "less"))
