@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler.binaries import elfsections
 from pants_plugin_minimg.bundler.binaries.elf import ElfError, Reader
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 _SECTION = b".dep-v0"
 #: Bytes of JSON; cargo-auditable's own readers stop at 8 MiB as well.
@@ -19,8 +19,7 @@ MAX_JSON = 1 << 23
 _MAX_CRATES = 1 << 16
 
 
-@dataclass(frozen=True)
-class Crate:
+class Crate(NamedTuple):
     """`source` is "crates.io", "git", "local", "registry" or a registry's name.
 
     `kind` is "runtime" or "build"; `root` says whether the crate is the program's own.

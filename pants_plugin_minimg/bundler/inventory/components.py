@@ -6,15 +6,14 @@ Pure data, kept as inventory.json from when the plan is made to when the SBOM is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.inventory.osrelease import OsRelease
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """`path` as text; `sha256` of the bytes before any packing."""
 
     path: str
@@ -25,8 +24,7 @@ class File:
         return cls(str(raw["path"]), str(raw["sha256"]))
 
 
-@dataclass(frozen=True)
-class DebianPackage:
+class DebianPackage(NamedTuple):
     """`licence_file` is where the image has its copyright file, if it has; `licences` are short
     names out of it. `depends` are keys of packages in the image. `distro` may be empty.
     """
@@ -49,6 +47,9 @@ class DebianPackage:
     def key(self) -> str:
         return f"{self.name}:{self.architecture}"
 
+    def to_json(self) -> dict[str, Any]:
+        return {**self._asdict(), "files": [file._asdict() for file in self.files]}
+
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> DebianPackage:
         lists = {
@@ -59,8 +60,7 @@ class DebianPackage:
         return cls(**{**raw, **lists})
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """`kind` is "golang", "cargo" or "pypi"; `version` is empty where nothing told one.
 
     `registered` says whether the name is the one that the language's public registry knows.
@@ -79,8 +79,7 @@ class Module:
         return cls(**{**raw, "found_in": tuple(map(str, raw["found_in"]))})
 
 
-@dataclass
-class Components:
+class Components(NamedTuple):
     """All lists are sorted; `files` are those of no package."""
 
     system: OsRelease | None
@@ -89,7 +88,13 @@ class Components:
     files: list[File]
 
     def to_json(self) -> dict[str, Any]:
-        return {"version": jsonfile.VERSION, **asdict(self)}
+        return {
+            "version": jsonfile.VERSION,
+            "system": None if self.system is None else self.system._asdict(),
+            "packages": [package.to_json() for package in self.packages],
+            "modules": [module._asdict() for module in self.modules],
+            "files": [file._asdict() for file in self.files],
+        }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Components:

@@ -7,7 +7,8 @@ of wheels, `*.egg-info` (a file, or PKG-INFO in a folder) of what Debian and set
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 #: Bytes that are looked at; the fields come before a description of any length.
 MAX_HEADER = 1 << 20
@@ -18,8 +19,7 @@ _OSI = "License :: OSI Approved :: "
 _MAX_LICENCE = 200
 
 
-@dataclass(frozen=True)
-class Distribution:
+class Distribution(NamedTuple):
     """`licence` is an SPDX expression, the text of a one-line field, or None."""
 
     name: str

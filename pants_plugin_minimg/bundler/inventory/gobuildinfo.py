@@ -7,10 +7,10 @@ by its magic, then either two strings with their lengths (since Go 1.18) or two 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.binaries import elfsections
 from pants_plugin_minimg.bundler.binaries.elf import PT_LOAD, ElfError, Reader
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 _MAGIC = b"\xff Go buildinf:"
 _ALIGN, _HEADER = 16, 32
@@ -20,8 +20,7 @@ _CHUNK = 1 << 20
 _MAX_VERSION, _MAX_MODULES = 1 << 12, 1 << 24
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """`replace` is what was built in the place of `path` and `version`, if anything.
 
     A replacement that is a folder has "(devel)" or, by older toolchains, no version.
@@ -32,8 +31,7 @@ class Module:
     replace: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True)
-class BuildInfo:
+class BuildInfo(NamedTuple):
     """`go` is the toolchain, such as "go1.21.0"; `path` the package that the program is.
 
     Without modules `main` is None and there are no dependencies.

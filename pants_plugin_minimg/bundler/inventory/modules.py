@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import BinaryIO
 
 from pants_plugin_minimg.bundler.binaries.elf import ElfError, Reader
@@ -38,7 +37,7 @@ def found(contents: Mapping[bytes, str], open_blob: Callable[[str], BinaryIO]) -
                 continue
             paths.setdefault(module, []).append(text(path))
     return sorted(
-        (replace(module, found_in=tuple(where)) for module, where in paths.items()),
+        (module._replace(found_in=tuple(where)) for module, where in paths.items()),
         key=_order,
     )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 _LINE = re.compile(r"""([A-Z][A-Z0-9_]*)=(?:"([^"]*)"|'([^']*)'|([^"'\s]*))\s*""")
 _ID = re.compile(r"[a-z0-9._-]{1,100}")
 
 
-@dataclass(frozen=True)
-class OsRelease:
+class OsRelease(NamedTuple):
     """`ident` is ID, such as "debian"; `name` PRETTY_NAME.
 
     `version` is VERSION_ID, empty where a rolling release has none.
