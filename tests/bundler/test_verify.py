@@ -146,7 +146,7 @@ class Opened:
             if member.name == name:
                 content = content if data is None else data
                 size = len(content)
-                member = tarstream.Member(**{**vars(member), "size": size, **fields})
+                member = member._replace(**{"size": size, **fields})
             out.append((member, content))
         assert out != self.members(number)
         self.put(number, out)

@@ -6,18 +6,17 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from pants_plugin_minimg.bundler import jsonfile, outputs
 from pants_plugin_minimg.bundler.errors import MinimgError
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.rendering import oci, tarstream
 
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
-class _Item:
+class _Item(NamedTuple):
     name: str  # relative to the layout, as in the archive
     path: str
     size: int | None  # None: a directory

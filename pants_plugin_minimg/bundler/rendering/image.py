@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.rendering import oci
 from pants_plugin_minimg.bundler.rendering.imagespec import (
     Healthcheck,
@@ -25,8 +25,7 @@ _MADE_BY = "pants-plugin-minimg"
 _HUB = "docker.io"
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """The image's documents. `platform` has the keys os, architecture and maybe variant."""
 
     platform: dict[str, str]

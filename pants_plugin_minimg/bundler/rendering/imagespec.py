@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile, sizes
 from pants_plugin_minimg.bundler.durations import nanoseconds
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 _PORT = re.compile(r"(\d+)(?:/(tcp|udp|sctp))?")
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """One tag in one repository. `template` is the tag as the target spells it.
 
     `alias` and `address` are those of its registry, if it has one; `repository` is without it. A
@@ -31,8 +30,7 @@ class Name:
     local: bool = False
 
 
-@dataclass(frozen=True)
-class Healthcheck:
+class Healthcheck(NamedTuple):
     """Docker's own field of the config; times in nanoseconds, 0 for docker's own values."""
 
     command: tuple[str, ...]
@@ -42,8 +40,7 @@ class Healthcheck:
     retries: int
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """The container's side of the image, as the fields give it."""
 
     entrypoint: tuple[str, ...]
@@ -58,16 +55,14 @@ class Process:
     healthcheck: Healthcheck | None = None
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """The most bytes that an image may have, on disk and on the wire; None: any."""
 
     disk: int | None = None
     wire: int | None = None
 
 
-@dataclass(frozen=True)
-class ImageSpec:
+class ImageSpec(NamedTuple):
     """`artifact` is where the product goes below the distribution folder; `annotations` are the
     manifest's; `address` is what errors are about."""
 
@@ -79,8 +74,7 @@ class ImageSpec:
     address: str = ""
 
 
-@dataclass(frozen=True)
-class IndexSpec:
+class IndexSpec(NamedTuple):
     """The same of an index of images, which has no process of its own."""
 
     artifact: str

@@ -10,13 +10,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.contents import changed, open_link
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.bundler.plan import Entry, order, parents
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.rendering import oci, tarstream
 from pants_plugin_minimg.bundler.rendering.gzipstream import PIECE, Gzip, Pieces
 from pants_plugin_minimg.bundler.text import text
@@ -29,8 +29,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(NamedTuple):
     """Where files' bytes are, by the SHA-256 of the plain file: packed ones come before plain.
 
     Among the plain there may be links to files of this machine.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -37,8 +37,7 @@ def platform(raw: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(raw[key]) for key in ("os", "architecture", "variant") if raw.get(key)}
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """What is known of a layer's blob.
 
     `size` are its bytes on the wire and `unpacked` those of the tar in it; `files` counts what is
@@ -54,7 +53,7 @@ class Layer:
     media_type: str = LAYER_GZIP
 
     def to_json(self) -> dict[str, Any]:
-        return {"version": jsonfile.VERSION, **asdict(self)}
+        return {"version": jsonfile.VERSION, **self._asdict()}
 
     @classmethod
     def load(cls, path: str) -> Layer:
@@ -75,8 +74,7 @@ class Layer:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
-@dataclass(frozen=True)
-class Blob:
+class Blob(NamedTuple):
     """A document that is part of the image: its bytes, and how others refer to it."""
 
     media_type: str

@@ -6,7 +6,7 @@ not depend on the interpreter. The format is POSIX.1-2001 (pax) over ustar heade
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 FILE, HARD_LINK, LINK, DIRECTORY, EXTENDED = b"0", b"1", b"2", b"5", b"x"
 
@@ -20,8 +20,7 @@ _MAX_ID = 0o7777777  # seven octal digits and the closing NUL
 _MAX_NUMBER = 0o77777777777  # eleven
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """What a header says. `name` and `target` hold no NUL; times are seconds, sizes bytes."""
 
     name: bytes
