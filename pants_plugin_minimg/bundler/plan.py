@@ -6,9 +6,9 @@ it (UPX, layers, image, report) only renders it. A plan is checked as a whole be
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.text import path_bytes, text
 
 VERSION = 1
@@ -17,7 +17,6 @@ VERSION = 1
 BASE, SYSTEM, FIRST_PARTY = 1, 2, 3
 
 
-@dataclass
 class Entry:
     """One path of the image.
 
@@ -26,17 +25,31 @@ class Entry:
     canonical path that a hard link shares its file with.
     """
 
-    path: bytes
-    kind: str  # "file", "link", "hardlink" or "dir"
-    mode: int = 0
-    uid: int = 0
-    gid: int = 0
-    size: int = 0
-    content: str | None = None
-    target: bytes | None = None
-    layer: int = FIRST_PARTY
-    origin: str = ""
-    reasons: list[str] = field(default_factory=list)
+    def __init__(
+        self,
+        path: bytes,
+        kind: str,  # "file", "link", "hardlink" or "dir"
+        mode: int = 0,
+        uid: int = 0,
+        gid: int = 0,
+        size: int = 0,
+        content: str | None = None,
+        target: bytes | None = None,
+        layer: int = FIRST_PARTY,
+        origin: str = "",
+        reasons: list[str] | None = None,
+    ) -> None:
+        self.path = path
+        self.kind = kind
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
+        self.size = size
+        self.content = content
+        self.target = target
+        self.layer = layer
+        self.origin = origin
+        self.reasons = [] if reasons is None else reasons
 
     def projected(self) -> dict[str, Any]:
         """What the bytes of a layer depend on, and nothing else."""
@@ -80,8 +93,7 @@ class Entry:
         )
 
 
-@dataclass
-class Plan:
+class Plan(NamedTuple):
     """A whole image. Parent directories that no entry names are implied: 0755, owned by root.
 
     `programs` are canonical paths in the order they were asked for. `loaded` says of each that is

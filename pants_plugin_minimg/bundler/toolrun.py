@@ -9,18 +9,17 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot, TreeSysroot
 from pants_plugin_minimg.bundler.text import path_bytes, text
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     """`status` is negative for a signal; `errors` is standard error. Odd bytes are escaped."""
 
     status: int
@@ -62,8 +61,7 @@ def _tree(entries: list[Entry], blobs: str) -> TreeSysroot:
     return tree
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(NamedTuple):
     """Copies single files of `tree` to places of their own below `folder`."""
 
     tree: Sysroot

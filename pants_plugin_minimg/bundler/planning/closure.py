@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from pants_plugin_minimg.bundler import loader
@@ -13,6 +12,7 @@ from pants_plugin_minimg.bundler.implicit.openings import Failure, Openings, Wan
 from pants_plugin_minimg.bundler.planning import scripts
 from pants_plugin_minimg.bundler.planning.assembly import Assembly
 from pants_plugin_minimg.bundler.planning.request import DEFAULT_PATH
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroots.sysroot import Walk
 from pants_plugin_minimg.bundler.text import text
 
@@ -26,8 +26,7 @@ _WALK_ERRORS = {
 }
 
 
-@dataclass
-class Options:
+class Options(NamedTuple):
     """What the image's fields say about the search for libraries."""
 
     ld_library_path: bytes = b""
@@ -42,16 +41,16 @@ class Options:
     hint: Callable[[bytes], str | None] = lambda path: None
 
 
-@dataclass
 class Programs:
     """The programs of an image, each with the closure that the loader would make.
 
     Keys are canonical paths. `named` maps each to the path that it was asked for by.
     """
 
-    closures: dict[bytes, loader.Closure] = field(default_factory=dict)
-    named: dict[bytes, bytes] = field(default_factory=dict)
-    elves: dict[bytes, elf.Elf] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.closures: dict[bytes, loader.Closure] = {}
+        self.named: dict[bytes, bytes] = {}
+        self.elves: dict[bytes, elf.Elf] = {}
 
     def loaded(self, path: bytes) -> dict[str, Any] | None:
         """The interpreter that a program names, and under which names it finds which files; None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import parents
 from pants_plugin_minimg.bundler.planning import trees
 from pants_plugin_minimg.bundler.planning.request import Owned, Request, Tree
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroots.globs import join
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot, TreeSysroot
 from pants_plugin_minimg.bundler.text import text
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 _APP = b"/app"
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """A file or link of the build at its canonical place in the image."""
 
     named: bytes
@@ -38,8 +37,7 @@ class Placed:
     links: tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True)
-class App:
+class App(NamedTuple):
     """A PEX, as a tree below the path `root` of the image.
 
     `left_out` and `missing` are distributions, as `requirements.Needed` has them.
@@ -53,16 +51,16 @@ class App:
     missing: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass
 class Placement:
     """`python` runs the apps: the sysroot's own."""
 
-    files: dict[bytes, Placed]
-    folders: dict[bytes, str]
-    upper: TreeSysroot
-    problems: list[MinimgError]
-    apps: list[App] = field(default_factory=list)
-    python: Interpreter | None = None
+    def __init__(self) -> None:
+        self.files: dict[bytes, Placed] = {}
+        self.folders: dict[bytes, str] = {}
+        self.upper = TreeSysroot()
+        self.problems: list[MinimgError] = []
+        self.apps: list[App] = []
+        self.python: Interpreter | None = None
 
 
 def canonical(sysroot: Sysroot, path: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
@@ -91,7 +89,7 @@ def canonical(sysroot: Sysroot, path: bytes) -> tuple[bytes, tuple[tuple[bytes, 
 
 def place(request: Request, lower: Sysroot, scratch: bytes) -> Placement:
     """Put every tree of the request into one upper tree over the sysroot."""
-    placement = Placement({}, {}, TreeSysroot(), [])
+    placement = Placement()
     if any(tree.role == "pex" for tree in request.trees):
         from pants_plugin_minimg.bundler.python import interpreter
 
@@ -146,13 +144,13 @@ def _app(
         wheels = compatibility.chosen(found.distributions, placement.python)
         own = {name: found.distributions[name] for name in wheels}
         needed = requirements.needed(found.requirements, own, placement.python)
-        found = replace(found, distributions={name: own[name] for name in needed.distributions})
+        found = found._replace(distributions={name: own[name] for name in needed.distributions})
     made = apptree.build(found, tree.origin, os.path.join(scratch, "app"))
     root = tree.path if tree.path.strip(b"/") else _APP
     missing = () if found.may_lack else needed.missing
     app = App(root.rstrip(b"/"), made, tree.origin, tree.primary, needed.left_out, missing)
     placement.apps.append(app)
-    moved = replace(tree, role="file", path=root, executable=None)
+    moved = tree._replace(role="file", path=root, executable=None)
     return moved, trees.outputs(os.fsencode(made.folder))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pants_plugin_minimg.bundler import architectures, loader
@@ -156,7 +155,7 @@ def _tell_libraries(placed: placement.Placement, sysroot: Sysroot) -> None:
     """Compilers set the executable bit of shared libraries too: beside others, they are files."""
     for path, file in placed.files.items():
         if file.program and not file.alone and loader.kind(sysroot, path) == "shared":
-            placed.files[path] = replace(file, program=False)
+            placed.files[path] = file._replace(program=False)
 
 
 def _add_programs(

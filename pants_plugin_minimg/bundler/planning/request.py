@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.implicit.dlopen_notes import PRIORITIES
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.text import path_bytes
 
 VERSION = 1
@@ -16,8 +16,7 @@ VERSION = 1
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True)
-class Owned:
+class Owned(NamedTuple):
     """Mode and owner that a field asks for; `mode` None: 0755 or 0644 by the executable bit."""
 
     mode: int | None
@@ -25,8 +24,7 @@ class Owned:
     gid: int
 
 
-@dataclass(frozen=True)
-class Tree:
+class Tree(NamedTuple):
     """Files that the build made, below `root` in the sandbox.
 
     Role "program": the output of `binary` or `extra_binaries`, to be put below `install_to`.
@@ -45,8 +43,7 @@ class Tree:
     executable: frozenset[bytes] | None = None
 
 
-@dataclass(frozen=True)
-class SysrootSource:
+class SysrootSource(NamedTuple):
     """Where a sysroot is read from.
 
     Kind "host": this machine. "dir": the folder `root`. "debian": `packages`, folders made by
@@ -63,8 +60,7 @@ class SysrootSource:
     lists: str | None = None
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """`libgcc`, `nss` and `dlopen` (the priorities of `.note.dlopen` to follow) say which libraries
     are added that no DT_NEEDED names, `hints` whether the log names more that may be missed.
     `emulator` is a program of this machine that runs those of the sysroot; empty: none is needed.

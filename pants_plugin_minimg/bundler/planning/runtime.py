@@ -9,7 +9,6 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
 from pants_plugin_minimg.bundler.implicit import nss
@@ -20,6 +19,7 @@ from pants_plugin_minimg.bundler.preset_names import (
     PASSWD,
     TMP,
 )
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
 
@@ -58,8 +58,7 @@ services: files
 """
 
 
-@dataclass(frozen=True)
-class Generated:
+class Generated(NamedTuple):
     """An entry that is in no sysroot. `kind` is "file", "dir" or "link".
 
     `content` is a file's bytes, a link's target, or None for a directory.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from pants_plugin_minimg.bundler.debian import listindex, records
 from pants_plugin_minimg.bundler.debian.dpkg import DpkgDatabase
@@ -17,21 +17,14 @@ from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 _ROOT = Owned(None, 0, 0)
 
 
-@runtime_checkable
-class Stack(Protocol):
-    """A sysroot of packages, which knows them without a database."""
-
-    def owner(self, path: bytes) -> Package | None: ...
-
-
 def owners(
     sysroot: Sysroot, lists: str | None
 ) -> Callable[[Iterable[bytes]], dict[bytes, Package]]:
-    """What says of canonical paths the package of each that has one: the stack of packages, or
-    dpkg's database in the sysroot. `lists` is the file of its index."""
-    if not isinstance(sysroot, Stack):
+    """What says of canonical paths the package of each that has one: the sysroot, if it is a stack
+    of packages and knows without a database, or dpkg's in it. `lists` is the file of its index."""
+    owner: Callable[[bytes], Package | None] | None = getattr(sysroot, "owner", None)
+    if owner is None:
         return DpkgDatabase(sysroot, None if lists is None else listindex.load(lists)).owners
-    owner = sysroot.owner
 
     def of_stack(paths: Iterable[bytes]) -> dict[bytes, Package]:
         found = {path: owner(path) for path in paths}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """One file or link of a tree; `path` is relative to it. `target` is a link's text."""
 
     path: bytes
@@ -24,7 +24,7 @@ def outputs(root: bytes, executable: frozenset[bytes] | None = None) -> list[Out
     """
     found = _scan(root, b"")
     if executable is not None:
-        found = (replace(output, executable=output.path in executable) for output in found)
+        found = (output._replace(executable=output.path in executable) for output in found)
     return sorted(found, key=lambda output: output.path.split(b"/"))
 
 

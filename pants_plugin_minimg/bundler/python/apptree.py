@@ -13,10 +13,10 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.python.pexfile import Pex
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 CODE, LIBRARIES, MAIN = "src", "lib", "__main__.py"
 #: Records of pip and PEX that say nothing at run time, and byte code that is made anew.
@@ -35,8 +35,7 @@ sys.path[0:1] = [os.path.join(root, {code!r}), os.path.join(root, {libraries!r})
 {environment}{arguments}{start}"""
 
 
-@dataclass(frozen=True)
-class AppTree:
+class AppTree(NamedTuple):
     """`folder` holds all files; `distributions` are the wheels' names, for the tags in them;
     `python_args` are options of the interpreter."""
 

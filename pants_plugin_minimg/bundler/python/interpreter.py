@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from pants_plugin_minimg.bundler.binaries import elf
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.loader.context import context
+from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroots.globs import join
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
 from pants_plugin_minimg.bundler.text import text
@@ -20,8 +20,7 @@ _VERSIONED = re.compile(rb"python3\.(\d+)\Z")
 _LIMIT = 64 << 20
 
 
-@dataclass(frozen=True)
-class Interpreter:
+class Interpreter(NamedTuple):
     """`path` as it is named, `library` the folder of the standard library (canonical).
 
     `version` has two or three parts: the last one is unknown where the program does not tell.

@@ -12,11 +12,11 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pants_plugin_minimg.bundler.errors import MinimgError, of_the_machine
 from pants_plugin_minimg.bundler.planning.unpacking import DAMAGE
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 _INFO, _DEPS = "PEX-INFO", ".deps"
 #: PEX's own, at the top.
@@ -27,8 +27,7 @@ _MAX_INFO, _MOST = 1 << 24, 64 << 30
 _UNREADABLE: tuple[type[Exception], ...] = (*DAMAGE, TypeError, AttributeError)
 
 
-@dataclass(frozen=True)
-class Pex:
+class Pex(NamedTuple):
     """`code` is a folder with the user's code, `distributions` wheel name -> folder.
 
     `entry_point` is `module` or `module:function`, `script` the name of a console script; an empty

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
 from pants_plugin_minimg.bundler.python.running import Runner, at_once
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 #: What an interpreter itself imports: at its start, to run a module, to show an error.
 _ALWAYS = (
@@ -52,16 +52,15 @@ _EXTENSION = re.compile(r"(?:.*/)?lib-dynload/([^/.]+)\.[^/]*so\Z")
 _NAME_IN_C = re.compile(rb"(?<=\0)[A-Za-z_][A-Za-z0-9_.]{1,60}(?=\0)")
 
 
-@dataclass
 class Found:
     """What a source imports: absolute names, and lines with an import of a computed name."""
 
-    names: set[str] = field(default_factory=set)
-    dynamic: list[int] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.dynamic: list[int] = []
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """`paths` are the files of the library that are reachable, of `modules` out of `of`.
 
     `unseen` are places of the app where it imports what only it knows, as `PATH:LINE`.

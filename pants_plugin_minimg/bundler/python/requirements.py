@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 
 from pants_plugin_minimg.bundler.python import markers
 from pants_plugin_minimg.bundler.python.interpreter import Interpreter
+from pants_plugin_minimg.bundler.records import NamedTuple
 
 _REQUIREMENT = re.compile(
     r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?(.*)", re.S
@@ -22,8 +22,7 @@ _REQUIREMENT = re.compile(
 _URL = re.compile(r"\s*@\s*(\S+)(?:\s+;(.*))?\s*\Z", re.S)
 
 
-@dataclass(frozen=True)
-class Requirement:
+class Requirement(NamedTuple):
     """`project` is normalized, `text` as it was written; `marker` is empty where there is none."""
 
     project: str
@@ -32,8 +31,7 @@ class Requirement:
     text: str
 
 
-@dataclass(frozen=True)
-class Needed:
+class Needed(NamedTuple):
     """`left_out` are distributions that nothing asks for, each with what would on another Python;
     `missing` what is asked for and not there, each with who asks."""
 

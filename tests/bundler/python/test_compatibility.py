@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from pants_plugin_minimg.bundler.python.compatibility import check, chosen, misfit, satisfies
@@ -70,7 +68,7 @@ def test_tags(tags: str, problem: str | None) -> None:
 
 
 def test_musl() -> None:
-    wheel, musl = "n-1-cp311-cp311-{}_x86_64.whl", replace(PYTHON, glibc=None)
+    wheel, musl = "n-1-cp311-cp311-{}_x86_64.whl", PYTHON._replace(glibc=None)
     assert misfit(wheel.format("musllinux_1_2"), musl) is None
     told = misfit(wheel.format("manylinux2014"), musl)
     assert told == "manylinux2014_x86_64 on a sysroot with musl"
@@ -118,5 +116,5 @@ def test_other_projects_stay_and_musl_takes_its_own() -> None:
         "a-1-cp311-cp311-musllinux_1_1_x86_64.whl", "a-1-cp311-cp311-manylinux2014_x86_64.whl",
         "b-1-py3-none-any.whl", "no wheel",
     ]  # fmt: skip
-    musl = replace(PYTHON, glibc=None)
+    musl = PYTHON._replace(glibc=None)
     assert chosen(names, musl) == [names[0], names[2], names[3]]
