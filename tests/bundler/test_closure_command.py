@@ -18,8 +18,9 @@ from pants_plugin_minimg.bundler.commands import closure as cli_closure
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.text import path_bytes
 
-from .elf_builder import GLIBC
+from .elf_builder import GLIBC, Spec
 from .rootfs import Root
+from .versions import versioned
 
 
 def run(*arguments: str) -> int:
@@ -185,27 +186,52 @@ def test_bytes_that_are_no_text(root: Root, capsys: pytest.CaptureFixture[str]) 
 UNUSED = {"dataclasses", "elftools", "deflate", "inspect", "json", "shutil", "toml"}
 OWN_UNUSED = ("planning.scripts", "binaries.elf_symbols", "binaries.elf_versions", "loader.musl")
 UNUSED |= {f"pants_plugin_minimg.bundler.{name}" for name in OWN_UNUSED}
+TOP = str(Path(__file__).parents[2])
 #: What the parser of all options is made of.
 PARSER = {"argparse", "enum", "re", "typing"}
 if sys.version_info >= (3, 14):
     PARSER |= {"dataclasses", "inspect"}  # of argparse's colours, even where there are none
 
 
-@pytest.mark.parametrize(("option", "but"), [("--json", set()), ("--ld-library-path=/lib", PARSER)])
-def test_nothing_is_imported_that_is_not_used(option: str, but: set[str], filled: Root) -> None:
-    unused = (UNUSED | PARSER) - but
-    assert all(map(importlib.util.find_spec, UNUSED)), "none is a name of the past"
+def run_without(unused: set[str], *words: str, path: list[str], first: str = "") -> str:
+    """Run a command in a process that finds modules in `path` too, after the code `first`."""
     program = (
+        f"import sys; sys.path[:0] = {path!r}\n{first}\n"
         "from pants_plugin_minimg.bundler.__main__ import main; status = main(sys.argv[1:]);"
         f"assert not {unused} & set(sys.modules), sorted(sys.modules); sys.exit(status)"
     )
-    top = str(Path(__file__).parents[2])
-    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {top!r})\n"]
-    command[-1] += program
-    arguments = ["closure", option, f"--root={filled.folder}", "/bin/git"]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+    command = [sys.executable, "-I", "-S", "-c", program, *words]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "libz.so.1" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize(("option", "but"), [("--json", set()), ("--ld-library-path=/lib", PARSER)])
+def test_nothing_is_imported_that_is_not_used(option: str, but: set[str], filled: Root) -> None:
+    assert all(map(importlib.util.find_spec, UNUSED)), "none is a name of the past"
+    unused = (UNUSED | PARSER) - but
+    words = ["closure", option, f"--root={filled.folder}", "/bin/git"]
+    assert "libz.so.1" in run_without(unused, *words, path=[TOP])
+
+
+def test_steps_of_a_build_import_no_dataclasses(root: Root, tmp_path: Path) -> None:
+    """Of whatever sysroot, and where symbol versions are to be compared."""
+    root.glibc()
+    tool = Spec(interp=GLIBC, needed=(b"libc.so.6",))
+    root.file("/bin/tool", versioned(tool, needs={b"libc.so.6": [b"V"]}), 0o755)
+    root.file("/lib/libc.so.6", versioned(Spec(soname=b"libc.so.6"), defines=[b"libc.so.6", b"V"]))
+    sysroot = {"kind": "dir", "root": str(root.folder)}
+    request = {"version": 1, "address": "//:x", "executables": ["/bin/tool"], "sysroot": sysroot}
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    plan = ["plan", f"--request={tmp_path}/request.json", f"--out={tmp_path}/plan"]
+    others = (
+        "import pants_plugin_minimg.bundler.debian.stack, pants_plugin_minimg.bundler.tars.rootfs"
+    )
+    unused, path = {"dataclasses", "inspect"} - PARSER, [TOP, *sys.path]
+    run_without(unused, *plan, path=path, first=others)
+    layer = ["layer", f"--projection={tmp_path}/plan/layers/1.json", f"--out={tmp_path}/layer"]
+    run_without(unused, *layer, f"--blobs={tmp_path}/plan/blobs", path=path)
+    assert (tmp_path / "layer" / "layer.json").exists()
 
 
 def test_any_number_of_processes_say_the_same(
