@@ -2,13 +2,15 @@
 
 Run by its text, by the interpreter that the sandbox program will run on, whose byte code it is. The
 engine reads the list of a process's files anew for each process, and hundreds of them would cost
-more than many a step takes: modules are in one archive, but for packages with native code, which no
-interpreter loads out of one. It imports nothing but the standard library.
+more than many a step takes: modules are in one file, which `bundler/importing.py` reads, but for
+packages with native code, which no interpreter loads out of one. It imports nothing but the
+standard library.
 """
 
 from __future__ import annotations
 
 import compileall
+import marshal
 import os
 import shutil
 import sys
@@ -17,7 +19,7 @@ import zipfile
 from collections.abc import Iterator
 from py_compile import PycInvalidationMode
 
-ARCHIVE = "modules.zip"
+JOINED = "modules.bin"
 _OWN = "pants_plugin_minimg"
 #: What is run by other interpreters, of a sysroot: these get the source.
 _HANDED_ON = f"{_OWN}/bundler/python/"
@@ -30,18 +32,11 @@ _NOT_LOADED = "zstandard/_cffi."
 _MODULES, _NATIVE = (".py", ".so"), ".so"
 #: What modules that mypyc compiled share; without both, their sources beside them are imported.
 _SHARED_BY_MYPYC = "__mypyc"
-#: The oldest that an archive can hold.
-_TIME = (1980, 1, 1, 0, 0, 0)
 _MAIN = "__main__.py"
-_START = f"""\
-import sys
-
-sys.path.insert(1, sys.path[0] + "/{ARCHIVE}")
-
-from {_OWN}.bundler.__main__ import start
-
-start()
-"""
+#: What starts the program.
+_START = f"{_OWN}/bundler/importing.py"
+#: Neither references nor interned strings, which depend on more than the value.
+_PLAIN = 0
 
 
 def _below(folder: str) -> list[str]:
@@ -102,8 +97,7 @@ def gather(pex: str, tree: str, scratch: str) -> None:
     for path in _below(tree):
         if not path.endswith(_MODULES) or path.startswith(_NOT_LOADED) or _is_twin(tree, path):
             os.unlink(os.path.join(tree, path))
-    with open(os.path.join(tree, _MAIN), "w") as start:
-        start.write(_START)
+    os.replace(os.path.join(tree, _START), os.path.join(tree, _MAIN))
 
 
 def compile_all(tree: str) -> bool:
@@ -119,19 +113,24 @@ def compile_all(tree: str) -> bool:
     return bool(done)
 
 
-def archive(tree: str) -> None:
-    """All modules of `tree` in ARCHIVE, but those of packages with native code, and the start.
+def join(tree: str) -> None:
+    """All modules of `tree` in JOINED, but those of packages with native code, and the start.
 
-    The same bytes for the same modules. Stored: an import is faster so.
+    The same bytes for the same modules.
     """
     paths = _below(tree)
     native = {path.split("/")[0] for path in paths if path.endswith(_NATIVE)}
-    with zipfile.ZipFile(os.path.join(tree, ARCHIVE), "w") as out:
-        for path in paths:
-            if path.split("/")[0] not in native and path != f"{_MAIN}c":
-                with open(os.path.join(tree, path), "rb") as module:
-                    out.writestr(zipfile.ZipInfo(path, _TIME), module.read())
-                os.unlink(os.path.join(tree, path))
+    index, contents, size = {}, [], 0
+    for path in paths:
+        if path.split("/")[0] not in native and path != f"{_MAIN}c":
+            with open(os.path.join(tree, path), "rb") as module:
+                contents.append(module.read())
+            index[path] = size, len(contents[-1])
+            size += len(contents[-1])
+            os.unlink(os.path.join(tree, path))
+    head = marshal.dumps(index, _PLAIN)
+    with open(os.path.join(tree, JOINED), "wb") as out:
+        out.writelines([len(head).to_bytes(4, "little"), head, *contents])
     for where, _, _ in os.walk(tree, topdown=False):
         if not os.listdir(where):
             os.rmdir(where)
@@ -141,7 +140,7 @@ def main(pex: str, tree: str) -> int:
     with tempfile.TemporaryDirectory(dir=".") as scratch:
         gather(pex, tree, scratch)
     done = compile_all(tree)
-    archive(tree)
+    join(tree)
     return 0 if done else 1
 
 

@@ -142,7 +142,7 @@ def test_it_runs_in_the_sandbox_of_its_own_modules_alone(elsewhere: bool) -> Non
     paths = rule_runner.request(Snapshot, [tool.tree]).files
     # The engine reads this list anew for each process.
     assert len(paths) < 10
-    assert {"bundler/__main__.pyc", "bundler/modules.zip"} <= set(paths)
+    assert {"bundler/__main__.pyc", "bundler/modules.bin"} <= set(paths)
     assert {path.split("/")[1] for path in paths if path.endswith(".so")} == {
         "deflate",
         "zstandard",

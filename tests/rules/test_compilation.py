@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from pants_plugin_minimg.subsystems import compilation
 
 OWN = "pants_plugin_minimg"
+START = files(f"{OWN}.bundler").joinpath("importing.py").read_text()
 MAIN = f"""\
 import pkgutil
 import sys
@@ -50,6 +51,7 @@ PEX = {
     f"{OWN}/__init__.py": "",
     f"{OWN}/bundler/__init__.py": "",
     f"{OWN}/bundler/__main__.py": MAIN,
+    f"{OWN}/bundler/importing.py": START,
     f"{OWN}/bundler/python/__init__.py": "",
     f"{OWN}/bundler/python/compiler.py": "print('for another interpreter')\n",
     ".bootstrap/pex/__init__.py": "",
@@ -79,33 +81,37 @@ def names(tree: Path) -> set[str]:
     return {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
 
 
-def test_modules_are_in_one_archive_and_native_packages_beside_it(tmp_path: Path) -> None:
+def joined(tree: Path) -> list[str]:
+    content = (tree / "modules.bin").read_bytes()
+    return list(marshal.loads(content[4:]))
+
+
+def test_modules_are_in_one_file_and_native_packages_beside_it(tmp_path: Path) -> None:
     tree = make(tmp_path)
     assert names(tree) == {
         "__main__.pyc",
-        "modules.zip",
+        "modules.bin",
         "native/__init__.pyc",
         "native/code.so",
         "zstandard/__init__.pyc",
         "zstandard/backend_c.cpython-39.so",
     }
     assert {path.name for path in tree.iterdir() if path.is_dir()} == {"native", "zstandard"}
-    with zipfile.ZipFile(tree / "modules.zip") as archive:
-        assert archive.namelist() == [
-            "one/__init__.pyc",
-            "one/deep.pyc",
-            f"{OWN}/__init__.pyc",
-            f"{OWN}/bundler/__init__.pyc",
-            f"{OWN}/bundler/__main__.pyc",
-            f"{OWN}/bundler/python/__init__.py",
-            f"{OWN}/bundler/python/__init__.pyc",
-            f"{OWN}/bundler/python/compiler.py",
-            f"{OWN}/bundler/python/compiler.pyc",
-            "single.pyc",
-            # Native code of what is a source, too, is left out.
-            "three/__init__.pyc",
-            "three/fast.pyc",
-        ]
+    assert joined(tree) == [
+        "one/__init__.pyc",
+        "one/deep.pyc",
+        f"{OWN}/__init__.pyc",
+        f"{OWN}/bundler/__init__.pyc",
+        f"{OWN}/bundler/__main__.pyc",
+        f"{OWN}/bundler/python/__init__.py",
+        f"{OWN}/bundler/python/__init__.pyc",
+        f"{OWN}/bundler/python/compiler.py",
+        f"{OWN}/bundler/python/compiler.pyc",
+        "single.pyc",
+        # Native code of what is a source, too, is left out.
+        "three/__init__.pyc",
+        "three/fast.pyc",
+    ]
 
 
 def test_what_comes_of_it_runs(tmp_path: Path) -> None:
@@ -114,7 +120,7 @@ def test_what_comes_of_it_runs(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
     one, native, *rest = done.stdout.split()
-    assert one.endswith("tree/modules.zip/one/__init__.pyc")
+    assert one.endswith("tree/modules.bin/one/__init__.pyc")
     assert native.endswith("tree/native/__init__.pyc")
     assert " ".join(rest) == "single print('for another interpreter') an argument"
 
@@ -135,8 +141,7 @@ def test_modules_that_a_wheel_keeps_outside_its_root(tmp_path: Path) -> None:
     outside.mkdir(parents=True)
     (outside / "more.py").write_text("")
     tree = make(tmp_path, wheels=True)
-    with zipfile.ZipFile(tree / "modules.zip") as archive:
-        assert {"one/__init__.pyc", "one/more.pyc"} <= set(archive.namelist())
+    assert {"one/__init__.pyc", "one/more.pyc"} <= set(joined(tree))
 
 
 def test_its_bytes_hold_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +161,8 @@ def test_its_bytes_hold_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_module_that_cannot_be_compiled_is_a_failure(tmp_path: Path) -> None:
     pex = tmp_path / "a.pex" / OWN
-    pex.mkdir(parents=True)
+    (pex / "bundler").mkdir(parents=True)
     (tmp_path / "a.pex" / ".deps").mkdir()
+    (pex / "bundler/importing.py").write_text(START)
     (pex / "wrong.py").write_text("(")
     assert compilation.main(str(tmp_path / "a.pex"), str(tmp_path / "tree")) == 1
