@@ -48,6 +48,20 @@ def whole(out: str) -> Iterator[str]:
 
 
 @contextmanager
+def scratch(folder: str) -> Iterator[str]:
+    """A new folder in `folder`, which is gone in the end. Raises OSError.
+
+    As of `tempfile`, whose import takes longer than most plans need the folder for.
+    """
+    path = os.path.join(folder, ".scratch")
+    os.mkdir(path, 0o700)
+    try:
+        yield path
+    finally:
+        _remove(path)
+
+
+@contextmanager
 def _writing(out: str) -> Iterator[None]:
     try:
         yield
@@ -72,6 +86,9 @@ def removed_on_failure(*paths: str) -> Iterator[None]:
 
 def _remove(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
+        with suppress(OSError):
+            os.rmdir(path)
+            return
         import shutil  # only here: it takes long to import
 
         shutil.rmtree(path, ignore_errors=True)

@@ -214,7 +214,7 @@ def test_nothing_is_imported_that_is_not_used(option: str, but: set[str], filled
     assert "libz.so.1" in run_without(unused, *words, path=[TOP])
 
 
-def test_steps_of_a_build_import_no_dataclasses(root: Root, tmp_path: Path) -> None:
+def test_steps_of_a_build_import_little(root: Root, tmp_path: Path) -> None:
     """Of whatever sysroot, and where symbol versions are to be compared."""
     root.glibc()
     tool = Spec(interp=GLIBC, needed=(b"libc.so.6",))
@@ -227,7 +227,7 @@ def test_steps_of_a_build_import_no_dataclasses(root: Root, tmp_path: Path) -> N
     others = (
         "import pants_plugin_minimg.bundler.debian.stack, pants_plugin_minimg.bundler.tars.rootfs"
     )
-    unused, path = {"dataclasses", "inspect"} - PARSER, [TOP, *sys.path]
+    unused, path = {"dataclasses", "inspect", "shutil", "tempfile"} - PARSER, [TOP, *sys.path]
     run_without(unused, *plan, path=path, first=others)
     layer = ["layer", f"--projection={tmp_path}/plan/layers/1.json", f"--out={tmp_path}/layer"]
     run_without(unused, *layer, f"--blobs={tmp_path}/plan/blobs", path=path)

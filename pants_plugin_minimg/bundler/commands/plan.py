@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import jsonfile, outputs
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroots import fingerprint
 from pants_plugin_minimg.bundler.text import path_bytes
@@ -34,8 +34,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_plan(options: argparse.Namespace) -> None:
-    import tempfile
-
     from pants_plugin_minimg.bundler.planning import planner, request
     from pants_plugin_minimg.bundler.planning.opening import open_sysroot
 
@@ -45,7 +43,7 @@ def run_plan(options: argparse.Namespace) -> None:
     if wanted.sysroot.kind == "host":
         sysroot = recorder = _recorder(sysroot, options.sweep)
     os.makedirs(options.out, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.out) as scratch:
+    with outputs.scratch(options.out) as scratch:
         result = planner.build(wanted, sysroot, scratch, os.path.join(options.out, "blobs"))
     consulted = recorder.consulted() if recorder else {"version": 1, "paths": {}, "listed": {}}
     if fingerprint.again(consulted) != consulted:
