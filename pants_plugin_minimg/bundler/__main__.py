@@ -45,15 +45,15 @@ _OBJECTS = 100_000
 
 def options_of(arguments: list[str]) -> Any:
     """What the words mean, with the function `run` of their command. SystemExit for bad ones."""
-    if arguments[:1] == ["closure"]:
-        from pants_plugin_minimg.bundler.commands import closure
+    wanted = next((_COMMANDS[word] for word in arguments[:1] if word in _COMMANDS), None)
+    if wanted:
+        from pants_plugin_minimg.bundler.commands import plainwords
 
-        plain = closure.plain(arguments[1:])
+        plain = plainwords.read(wanted, arguments)
         if plain is not None:
             return plain
     from pants_plugin_minimg.bundler.commands import words
 
-    wanted = next((_COMMANDS[word] for word in arguments[:1] if word in _COMMANDS), None)
     modules = [wanted] if wanted else list(dict.fromkeys(_COMMANDS.values()))
     return words.parser(__doc__, modules).parse_args(arguments)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import itertools
 import json
 import os
 import subprocess
@@ -28,21 +27,6 @@ def run(*arguments: str) -> int:
     cli_closure.add_parser(parser.add_subparsers())
     options = parser.parse_args(["closure", *arguments])
     return int(options.run(options))
-
-
-def test_plain_words_mean_what_argparse_says() -> None:
-    parser = argparse.ArgumentParser()
-    cli_closure.add_parser(parser.add_subparsers())
-    words = ["--json", "--root=/r", "--root=", "--ro=/x", "--", "-", "", "/a", "b c", "-h", "-1"]
-    words += ["--ld-library-path=/p", "--root"]
-    read = 0
-    for count in range(4):
-        for line in itertools.product(words, repeat=count):
-            plain = cli_closure.plain(line)
-            if plain is not None:
-                assert vars(plain) == vars(parser.parse_args(["closure", *line]))
-                read += 1
-    assert read > 50
 
 
 @pytest.fixture

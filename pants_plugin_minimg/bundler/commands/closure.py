@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
-from types import SimpleNamespace
 
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.errors import MinimgError
@@ -193,27 +192,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
-def plain(words: Sequence[str]) -> SimpleNamespace | None:
-    """The options where `--root=DIR` and `--json` come before all files, else None.
-
-    It says what the parser of `add_parser` says, whose import takes as long as several closures.
-    """
-    out = SimpleNamespace(run=run, root=[], ld_library_path="", json=False, files=[])
-    for word in words:
-        if word[:1] != "-":
-            out.files.append(word)
-        elif out.files:
-            return None
-        elif word == "--json":
-            out.json = True
-        elif word.startswith("--root="):
-            out.root.append(word[len("--root=") :])
-        else:
-            return None
-    return out if out.files else None
-
-
-def run(options: argparse.Namespace | SimpleNamespace) -> int:
+def run(options: argparse.Namespace) -> int:
     roots = [os.fsencode(root) for root in options.root] or [b"/"]
     for root in roots:
         if not os.path.isdir(root):
@@ -240,7 +219,7 @@ def run(options: argparse.Namespace | SimpleNamespace) -> int:
     return max(status for status, _, _ in answers)
 
 
-def _inside(name: bytes, options: argparse.Namespace | SimpleNamespace) -> bytes:
+def _inside(name: bytes, options: argparse.Namespace) -> bytes:
     if name[:1] == b"/":
         return name
     return b"/" + name if options.root else os.path.join(os.getcwdb(), name)

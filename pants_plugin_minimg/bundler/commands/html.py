@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-
 from pants_plugin_minimg.bundler import jsonfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

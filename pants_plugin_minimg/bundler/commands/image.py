@@ -5,11 +5,14 @@ Each imports what it needs when it runs: every process of a build pays for its s
 
 from __future__ import annotations
 
-import argparse
 import os
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
 
 _MAX_TIME = 253402300799  # the last second that RFC 3339 can write
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 
 from pants_plugin_minimg.bundler import jsonfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
 
 _UNUSABLE = 3
 

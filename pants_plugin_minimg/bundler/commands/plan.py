@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-from typing import TYPE_CHECKING, Any
 
 from pants_plugin_minimg.bundler import jsonfile, outputs
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroots import fingerprint
 from pants_plugin_minimg.bundler.text import path_bytes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
     from pants_plugin_minimg.bundler.plan import Plan
     from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
     from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot

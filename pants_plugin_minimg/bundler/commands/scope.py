@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
-
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.errors import MinimgError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
 
 #: What a package may take unpacked, for what it says to take: Installed-Size is an estimate that
 #: counts whole blocks of files (deb-control(5)), the limit one of tar bytes.
