@@ -10,12 +10,15 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Mapping
-from typing import BinaryIO
 
 from pants_plugin_minimg.bundler import outputs
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot, Sysroot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _CHUNK = 1 << 20
 

@@ -6,10 +6,13 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from pants_plugin_minimg.bundler import outputs
 from pants_plugin_minimg.bundler.errors import MinimgError, of_the_machine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = 1
 

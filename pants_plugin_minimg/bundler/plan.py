@@ -6,10 +6,12 @@ it (UPX, layers, image, report) only renders it. A plan is checked as a whole be
 
 from __future__ import annotations
 
-from typing import Any
-
 from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.text import path_bytes, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = 1
 

@@ -10,7 +10,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from pants_plugin_minimg.bundler import jsonfile
 from pants_plugin_minimg.bundler.contents import changed, open_link
@@ -20,6 +19,10 @@ from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.rendering import oci, tarstream
 from pants_plugin_minimg.bundler.rendering.gzipstream import PIECE, Gzip, Pieces
 from pants_plugin_minimg.bundler.text import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _KINDS = {
     "file": tarstream.FILE,
