@@ -79,7 +79,7 @@ def test_without_one_it_is_this_machines(
     tool(fake, unset, HostAccess(None))
     assert fake.commands() == ["plan"]
     assert sandbox.request["executables"] == ["/opt/bin/upx"]
-    assert sandbox.request["sysroot"] == {"kind": "host"}
+    assert sandbox.request["sysroot"] == {"kind": "host", "lists": None}
 
 
 def test_this_machines_needs_access_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
