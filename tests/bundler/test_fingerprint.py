@@ -101,6 +101,16 @@ def test_what_the_sweep_covers_is_not_recorded(tree: Path) -> None:
     assert recorded["listed"] == {}
 
 
+def test_licences_are_covered_and_nothing_beside_them(tree: Path) -> None:
+    names = ("doc/git/copyright", "doc/git/changelog", "doc/git/more/copyright", "copyright")
+    for documents, covered in ((os.fsencode(tree / "doc"), names[:1]), (None, ())):
+        recorder = Recorder(DirSysroot(b"/"), [], [], documents)
+        for name in names:
+            recorder.lstat(os.fsencode(tree / name))
+        recorded = [str(tree / name) for name in sorted(names) if name not in covered]
+        assert list(recorder.consulted()["paths"]) == recorded
+
+
 def test_the_sweep_of_this_machine_is_stable_and_covers_its_libraries() -> None:
     first = fingerprint.sweep()
     assert first == fingerprint.sweep()
@@ -136,7 +146,7 @@ def test_what_says_of_which_package_a_file_is_is_swept(
     copyright_file = documents / "git" / "copyright"
     copyright_file.write_text("MIT")
     before = fingerprint.sweep()
-    assert str(copyright_file) in before["files"] and str(info) in before["folders"]
+    assert before["documents"] == str(documents) and str(info) in before["folders"]
     copyright_file.write_text("BSD")
     assert fingerprint.sweep()["sha256"] != before["sha256"]
     after = fingerprint.sweep()

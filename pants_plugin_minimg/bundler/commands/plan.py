@@ -71,8 +71,11 @@ def run_list_index(options: argparse.Namespace) -> None:
 def _recorder(host: Sysroot, sweep: str | None) -> Recorder:
     from pants_plugin_minimg.bundler.sysroots.recorder import Recorder
 
-    swept = _read(sweep) if sweep else {"folders": [], "files": []}
-    return Recorder(host, map(path_bytes, swept["folders"]), map(path_bytes, swept["files"]))
+    if sweep is None:
+        return Recorder(host, [], [])
+    swept = _read(sweep)
+    folders, files = (map(path_bytes, swept[key]) for key in ("folders", "files"))
+    return Recorder(host, folders, files, path_bytes(swept["documents"]))
 
 
 def _write_plan(folder: str, result: Plan, consulted: dict[str, Any]) -> None:

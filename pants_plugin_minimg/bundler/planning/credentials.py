@@ -61,28 +61,29 @@ _NAMES = tuple(
 #: What programs and libraries begin with: ELF, ar(5).
 _PROGRAMS = (b"\x7fELF", b"!<arch>\n")
 _KEY_WORD = b"PRIVATE KEY"
-_BEGIN = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?)-----")
+# Compiled when one is looked for, which few images have a cause for.
+_BEGIN = rb"-----BEGIN ((?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?)-----"
 #: In a string of JSON or of a program a line ends as `\n`, and the next may be quoted anew.
-_LINE_ENDS = re.compile(rb"\\[nr]|[\s\"'`,;]+")
-_HEADER = re.compile(rb"[A-Za-z-]{1,40}: ")
-_CHECKSUM = re.compile(rb"=[A-Za-z0-9+/]{4}")
+_LINE_ENDS = rb"\\[nr]|[\s\"'`,;]+"
+_HEADER = rb"[A-Za-z-]{1,40}: "
+_CHECKSUM = rb"=[A-Za-z0-9+/]{4}"
 
-_AWS = re.compile(
+_AWS = (
     rb"(?i:aws_secret_access_key|\"SecretAccessKey\")[\"']?\s{0,8}[=:]\s{0,8}[\"']?"
     rb"([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])"
 )
-_GITHUB = re.compile(rb"(?<![A-Za-z0-9])gh[pousr]_([A-Za-z0-9]{30})([A-Za-z0-9]{6})(?![A-Za-z0-9])")
+_GITHUB = rb"(?<![A-Za-z0-9])gh[pousr]_([A-Za-z0-9]{30})([A-Za-z0-9]{6})(?![A-Za-z0-9])"
 _OTHERS = {
-    "a GitHub token": re.compile(rb"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}(?![A-Za-z0-9])"),
-    "a GitLab token": re.compile(rb"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20}(?![A-Za-z0-9_-])"),
-    "a Slack token": re.compile(rb"(?<![A-Za-z0-9])xox[abprs]-[0-9]{8,14}-[0-9A-Za-z-]{16,}"),
-    "an Azure storage key": re.compile(rb"AccountKey=[A-Za-z0-9+/]{86}=="),
-    "a Google refresh token": re.compile(rb'"refresh_token"\s{0,8}:\s{0,8}"1//[\w-]{30,}"'),
-    "an npm token": re.compile(rb"_authToken\s{0,8}=\s{0,8}[\"']?[A-Za-z0-9_-]{20,}"),
-    "a client key of Kubernetes": re.compile(
+    "a GitHub token": rb"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}(?![A-Za-z0-9])",
+    "a GitLab token": rb"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20}(?![A-Za-z0-9_-])",
+    "a Slack token": rb"(?<![A-Za-z0-9])xox[abprs]-[0-9]{8,14}-[0-9A-Za-z-]{16,}",
+    "an Azure storage key": rb"AccountKey=[A-Za-z0-9+/]{86}==",
+    "a Google refresh token": rb'"refresh_token"\s{0,8}:\s{0,8}"1//[\w-]{30,}"',
+    "an npm token": rb"_authToken\s{0,8}=\s{0,8}[\"']?[A-Za-z0-9_-]{20,}",
+    "a client key of Kubernetes": (
         rb"client-key-data[\"']?:\s{0,8}[\"']?LS0tLS1CRUdJTi[A-Za-z0-9+/=]{40,}"
     ),
-    "a PuTTY private key": re.compile(rb"PuTTY-User-Key-File-[0-9]: [\w-]+\r?\nEncryption: "),
+    "a PuTTY private key": rb"PuTTY-User-Key-File-[0-9]: [\w-]+\r?\nEncryption: ",
 }
 #: A literal that each of the patterns above holds: finding one is much faster than matching.
 _WORDS: tuple[bytes, ...] = (
@@ -215,16 +216,16 @@ def _occurrences(word: bytes, piece: bytes) -> Iterator[int]:
 def _in_piece(piece: bytes, words: Iterable[bytes]) -> Iterator[Finding]:
     if not any(word in piece for word in words):
         return
-    for match in _AWS.finditer(piece):
+    for match in re.finditer(_AWS, piece):
         if not match[1].upper().endswith(b"EXAMPLEKEY"):  # those of Amazon's own documentation
             yield Finding("a secret access key of AWS", match.start())
             break
-    for match in _GITHUB.finditer(piece):
+    for match in re.finditer(_GITHUB, piece):
         if _base62(zlib.crc32(match[1])) == match[2]:
             yield Finding("a GitHub token", match.start())
             break
     for what, pattern in _OTHERS.items():
-        found = pattern.search(piece)
+        found = re.search(pattern, piece)
         if found is not None:
             yield Finding(what, found.start())
 
@@ -243,7 +244,7 @@ def _private_key(file: BinaryIO, at: int) -> tuple[Finding | None, int]:
     after = at + len(_KEY_WORD)
     before = max(0, at - 64)
     file.seek(before)
-    lines = _BEGIN.finditer(file.read(160))
+    lines = re.finditer(_BEGIN, file.read(160))
     line = next((one for one in lines if one.start() < at - before < one.end()), None)
     if line is None:
         return None, after
@@ -268,10 +269,10 @@ def _is_key(body: bytes, label: bytes) -> bool:
     headers, encoded = [], []
     for line in filter(None, re.split(rb"\\[nr]|[\r\n]", body)):
         stripped = line.strip(b" \t\"'`,;")
-        if _HEADER.match(stripped):
+        if re.match(_HEADER, stripped):
             headers.append(stripped)
-        elif not _CHECKSUM.fullmatch(stripped):
-            encoded.append(_LINE_ENDS.sub(b"", stripped))
+        elif not re.fullmatch(_CHECKSUM, stripped):
+            encoded.append(re.sub(_LINE_ENDS, b"", stripped))
     try:
         raw = binascii.a2b_base64(b"".join(encoded))
     except binascii.Error:

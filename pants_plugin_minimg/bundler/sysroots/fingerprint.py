@@ -48,7 +48,7 @@ _FOLDERS = (
 #: What says of which package a file is, and under which licence (Debian Policy 12.5).
 _DOCUMENTS = b"/usr/share/doc"
 _PACKAGE_FOLDERS = (b"/var/lib/dpkg", b"/var/lib/dpkg/info", _DOCUMENTS)
-_COPYRIGHT = b"copyright"
+COPYRIGHT = b"copyright"
 _FILES = (
     b"/etc",
     b"/etc/ld.so.cache",
@@ -134,21 +134,20 @@ def swept_folders() -> list[bytes]:
     return sorted(folder for folder in folders if os.path.isdir(folder))
 
 
-def _swept_files() -> list[bytes]:
-    """Single files of the sweep, found or not."""
-    documents = os.path.realpath(_DOCUMENTS)
+def _licences(documents: bytes) -> list[bytes]:
+    """Of all packages that have a folder, found or not."""
     names = sorted(os.listdir(documents)) if os.path.isdir(documents) else []
-    licences = (os.path.join(documents, name, _COPYRIGHT) for name in names)
-    return [*_FILES, *licences]
+    return [os.path.join(documents, name, COPYRIGHT) for name in names]
 
 
 def sweep() -> dict[str, Any]:
     """The fingerprint of the folders that programs and libraries of this machine come from, and of
-    what tells which packages they are of."""
+    what tells which packages they are of: single files, and the COPYRIGHT of each folder in
+    `documents`."""
 
     def collect() -> tuple[dict[str, Any], int]:
         digest, newest = hashlib.sha256(), 0
-        folders, files = swept_folders(), _swept_files()
+        folders, documents = swept_folders(), os.path.realpath(_DOCUMENTS)
         for folder in folders:
             try:
                 names = sorted(os.listdir(folder))
@@ -156,11 +155,12 @@ def sweep() -> dict[str, Any]:
                 names = []
             prefix = folder if folder == b"/" else folder + b"/"
             newest = max(newest, _update(digest, [folder, *(prefix + name for name in names)]))
-        newest = max(newest, _update(digest, files))
+        newest = max(newest, _update(digest, [*_FILES, *_licences(documents)]))
         return {
             "version": 1,
             "folders": [text(folder) for folder in folders],
-            "files": [text(path) for path in files],
+            "files": [text(path) for path in _FILES],
+            "documents": text(documents),
             "sha256": digest.hexdigest(),
         }, newest
 

@@ -5,26 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
-from pants_plugin_minimg.bundler.sysroots.fingerprint import State, state
+from pants_plugin_minimg.bundler.sysroots.fingerprint import COPYRIGHT, State, state
 from pants_plugin_minimg.bundler.sysroots.sysroot import Stat, Sysroot
 from pants_plugin_minimg.bundler.text import text
 
 
 class Recorder(Sysroot):
-    """Passes every question on to the host, and remembers those that no sweep answers."""
+    """Passes every question on to the host, and remembers those that no sweep answers.
 
-    def __init__(self, host: Sysroot, folders: Iterable[bytes], files: Iterable[bytes]) -> None:
+    A sweep covers what is in `folders`, `files`, and the licences in the folders of `documents`.
+    """
+
+    def __init__(
+        self,
+        host: Sysroot,
+        folders: Iterable[bytes],
+        files: Iterable[bytes],
+        documents: bytes | None = None,
+    ) -> None:
         super().__init__()
         self._host = host
         self._folders = frozenset(folders)
         self._files = frozenset(files)
+        self._documents = documents
         self._paths: dict[bytes, State] = {}
         self._listed: dict[bytes, State] = {}
 
     def _record(self, path: bytes) -> None:
-        if path in self._paths or path in self._files:
+        if path in self._paths or path in self._files or path in self._folders:
             return
-        if (path.rpartition(b"/")[0] or b"/") in self._folders or path in self._folders:
+        folder, _, name = path.rpartition(b"/")
+        if (folder or b"/") in self._folders:
+            return
+        if name == COPYRIGHT and folder.rpartition(b"/")[0] == self._documents:
             return
         self._paths[path] = state(path)[0]
 

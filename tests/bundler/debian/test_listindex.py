@@ -93,7 +93,7 @@ def test_of_this_machine(tmp_path: Path, host: DirSysroot) -> None:
         unavailable("this machine has no packages")
     sweep, out = tmp_path / "sweep.json", tmp_path / "lists.index"
     found = []
-    for covered in (fingerprint.sweep(), {"folders": [], "files": []}):
+    for covered in (fingerprint.sweep(), {"folders": [], "files": [], "documents": "/doc"}):
         sweep.write_text(json.dumps(covered))
         assert main(["list-index", f"--sweep={sweep}", f"--out={out}"]) == 0
         found.append(out.read_bytes())
