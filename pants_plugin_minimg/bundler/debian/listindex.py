@@ -4,9 +4,10 @@ A system's lists are megabytes, and the plan of each image asks for some forty p
 made once for all of them. It holds checksums (CRC-32) of the paths, so that it may name a list that
 has another path of the same one, and never leaves out one that has it.
 
-Layout, version 1: `minimg lists 1`, a newline, the number of lists in decimal, a newline, the name
-of each and a newline, and to the end of the file numbers of 64 bits in this machine's byte order,
-ascending: a checksum in the upper half, the number of a list in the lower one.
+Layout, version 1: `minimg lists 1 ` with the number of bytes of the names in decimal and a newline;
+the names, a newline between two of them; and to the end of the file numbers of 64 bits in this
+machine's byte order, ascending: a checksum in the upper half, the number of a list in the lower
+one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def load(path: str) -> ListIndex | None:
 class ListIndex:
     """`names` of lists, and the checksum of each of their lines with the number of its list."""
 
-    def __init__(self, names: list[bytes], lines: array[int]) -> None:
+    def __init__(self, names: list[bytes], lines: array[int] | memoryview) -> None:
         self._names, self._lines = names, lines
 
     @classmethod
@@ -50,20 +51,19 @@ class ListIndex:
 
     @classmethod
     def parse(cls, content: bytes) -> ListIndex:
-        """Raises ValueError for what `render` did not make."""
-        head, number, rest = content.split(b"\n", 2)
-        if head != _HEAD:
+        """Raises ValueError or TypeError for what `render` did not make."""
+        start = content.index(b"\n") + 1
+        head, _, size = content[: start - 1].rpartition(b" ")
+        end = start + int(size)
+        if head != _HEAD or not start <= end <= len(content):
             raise ValueError("no index of lists")
-        *names, numbers = rest.split(b"\n", int(number))
-        if len(names) != int(number):
-            raise ValueError("it ends too early")
-        lines = array(_NUMBERS)
-        lines.frombytes(numbers)
-        return cls(names, lines)
+        # Of a view, as most of it is never looked at.
+        lines = memoryview(content)[end:].cast(_NUMBERS)
+        return cls(content[start:end].split(b"\n"), lines)
 
     def render(self) -> bytes:
-        head = [_HEAD, b"%d" % len(self._names), *self._names, b""]
-        return b"\n".join(head) + self._lines.tobytes()
+        names = b"\n".join(self._names)
+        return b"%s %d\n%s%s" % (_HEAD, len(names), names, bytes(self._lines))
 
     def candidates(self, paths: Iterable[bytes]) -> list[bytes]:
         """The names of all lists that have one of the paths, and perhaps of others; sorted."""

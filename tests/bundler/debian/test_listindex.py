@@ -71,12 +71,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     "content",
     [
         b"\n",
-        b"minimg lists 2\n0\n",
-        b"minimg lists 1\n",
-        b"minimg lists 1\nx\n",
-        b"minimg lists 1\n-1\n",
-        b"minimg lists 1\n2\na.list\n",
-        b"minimg lists 1\n0\n1234567",
+        b"minimg lists 1 0",
+        b"minimg lists 2 0\n",
+        b"minimg lists 1 x\n",
+        b"minimg lists 1 -1\n",
+        b"minimg lists 1 7\na.list",
+        b"minimg lists 1 0\n1234567",
     ],
 )
 def test_what_is_no_index_is_refused(content: bytes, tmp_path: Path) -> None:
@@ -98,4 +98,4 @@ def test_of_this_machine(tmp_path: Path, host: DirSysroot) -> None:
         assert main(["list-index", f"--sweep={sweep}", f"--out={out}"]) == 0
         found.append(out.read_bytes())
     assert found == [dpkg.list_index(host), b""]
-    assert found[0].startswith(b"minimg lists 1\n")
+    assert found[0].startswith(b"minimg lists 1 ")
