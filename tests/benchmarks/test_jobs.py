@@ -107,8 +107,8 @@ def test_scale_hands_over_its_growth(tmp_path: Path, monkeypatch: pytest.MonkeyP
     job = scale.Job(scale.parse(["--counts", "10", "1"]), tmp_path)
     job.version, job.empty = "Pants 2", 0.1
     for count in (10, 1):
-        one = scale.Measured(cold=20.0 * count, one_changed_time=3.0)
-        one.cold_empty, one.compression = 10.0 * count, 4.0 * count
+        one = scale.Measured(colds=times(20.0 * count), one_changed_time=3.0)
+        one.cold_empties, one.compression = times(10.0 * count), 4.0 * count
         one.layout_store, one.distinct = 11 * count, 10 * count
         one.processes = Counter({"plan": count, "layer": 2 * count})
         one.one_changed = Counter({"plan": 1})
