@@ -271,7 +271,8 @@ class Job:
         grown = _size(caches.store) - before
         shutil.rmtree(caches.store)
         produced = (self.ours.root / "dist" / layouts.name).rglob("*")
-        files = [path for path in (*produced, *layouts.folder.iterdir()) if path.is_file()]
+        programs = map(layouts.program, range(layouts.count))
+        files = [path for path in (*produced, *programs) if path.is_file()]
         sizes = {hashlib.sha256(path.read_bytes()).digest(): path.stat().st_size for path in files}
         return grown, sum(sizes.values())
 
