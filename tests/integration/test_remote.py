@@ -23,7 +23,7 @@ PYTHON = "/usr/bin/python3"
 OF_HOST = "Find what fileserver:image consists of"
 #: What is run in each step.
 TOOL = ".minimg/bundler/__main__.pyc"
-OWN = (OF_HOST,)
+OWN = (OF_HOST, "Index what the packages of this machine list")
 IMAGE = """
 local_environment(name="local")
 remote_environment(name="remote", platform="linux_x86_64", fallback_environment=None)
