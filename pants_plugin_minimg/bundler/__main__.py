@@ -38,8 +38,8 @@ _COMMANDS = {
 }
 
 _BAD_INPUT, _FAILED, _INTERRUPTED = 2, 4, 130
-#: Objects between two looks for circles. Most steps end with fewer, and then none is made; Python's
-#: own number, some hundreds, costs them one part in twenty of their time.
+#: Objects between two looks for circles. Most steps end with fewer, and then none is made; by
+#: Python's own number, some hundreds, many are.
 _OBJECTS = 100_000
 
 

@@ -2,7 +2,8 @@
 
 The file is what `subsystems/compilation.py` joined: the size of its index in four bytes, least
 first; the index by `marshal`, path -> (place behind the index, size); the files one after another.
-An interpreter finds modules in a zip, too, but each of them more slowly than in a folder.
+Python finds modules in a zip, too, but reads its list of members in Python at each start, opens it
+for each module, and loads the code of each twice in 3.9.
 """
 
 from __future__ import annotations

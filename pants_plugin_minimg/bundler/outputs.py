@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -51,9 +52,10 @@ def whole(out: str) -> Iterator[str]:
 def scratch(folder: str) -> Iterator[str]:
     """A new folder in `folder`, which is gone in the end. Raises OSError.
 
-    As of `tempfile`, whose import takes longer than most plans need the folder for.
+    As of `tempfile`, whose import takes longer than most plans need the folder for. What a run that
+    was killed left there is in nobody's way.
     """
-    path = os.path.join(folder, ".scratch")
+    path = os.path.join(folder, f".scratch-{os.getpid()}-{time.time_ns()}")
     os.mkdir(path, 0o700)
     try:
         yield path

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from benchmarks import closure, main_job, python_images, python_peers, scale, sysroots
+from benchmarks import (
+    closure,
+    main_job,
+    python_images,
+    python_peers,
+    scale,
+    scale_repository,
+    sysroots,
+)
 from benchmarks.chart import svg
 from benchmarks.image_file import Sizes
 from benchmarks.measure import Times
@@ -234,3 +243,27 @@ def test_cited_sizes_are_no_measured_ones(images: python_images.Job) -> None:
 def test_why_a_pex_file_was_not_made_names_no_mirror(tmp_path: Path) -> None:
     words = python_peers.hidden(f"`cp {tmp_path}/a https://m.example/x`: a | b", tmp_path)
     assert words == "`cp ./a $MIRROR a / b"
+
+
+def test_distinct_bytes_are_of_programs_and_layouts_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of the images holds their BUILD file and a root file system, too."""
+    monkeypatch.setattr(scale_repository, "programs", lambda: iter([Path("/bin/true")]))
+    monkeypatch.setattr(scale_repository, "write_root", lambda tar, _: tar.write_bytes(b"x" * 999))
+    layouts = scale_repository.Images(tmp_path, 2, "oci-layout")
+    blob = tmp_path / "dist" / layouts.name / "image_0" / "blob"
+    job = scale.Job(scale.parse([]), tmp_path)
+    caches = SimpleNamespace(store=tmp_path / "store")
+    caches.copied = lambda _: caches
+
+    def package(*_: object) -> None:
+        blob.parent.mkdir(parents=True)
+        blob.write_bytes(b"layer")
+
+    caches.store.mkdir()
+    monkeypatch.setattr(job, "ours", SimpleNamespace(root=tmp_path))
+    monkeypatch.setattr(job, "first", SimpleNamespace(primed=caches), raising=False)
+    monkeypatch.setattr(job, "_package", package)
+    programs = sum(layouts.program(number).stat().st_size for number in (0, 1))
+    assert job._stored(layouts)[1] == programs + 5

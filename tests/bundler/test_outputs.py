@@ -21,3 +21,8 @@ def test_a_scratch_folder_is_gone_in_the_end(tmp_path: Path, filled: bool) -> No
         (Path(folder) / "a").mkdir()
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_run_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    with outputs.scratch(str(tmp_path)) as first, outputs.scratch(str(tmp_path)) as second:
+        assert first != second

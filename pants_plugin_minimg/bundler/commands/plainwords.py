@@ -1,5 +1,5 @@
-"""Which words mean what they seem to? Reading them needs no argparse, whose import and parsers take
-a tenth of the time in which a small layer is written."""
+"""Which words mean what they seem to? Reading them needs no argparse, whose import and parsers
+every process of a build would pay for."""
 
 from __future__ import annotations
 
