@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import jsonfile, pieces
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.records import NamedTuple
@@ -75,7 +75,7 @@ class _Layout(NamedTuple):
         target = os.path.join(self.folder, place)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with self.tree.open(walk.real) as source, open(target, "wb") as out:
-            shutil.copyfileobj(source, out, 1 << 20)
+            shutil.copyfileobj(source, out, pieces.SIZE)
         os.chmod(target, 0o755)
         return target
 

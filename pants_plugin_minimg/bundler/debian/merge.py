@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pants_plugin_minimg.bundler import pieces
 from pants_plugin_minimg.bundler.debian.dirlinks import DirectoryLinks, merged_usr
 from pants_plugin_minimg.bundler.debian.maintscripts import Diversion
 from pants_plugin_minimg.bundler.debian.package import fields
@@ -16,8 +17,6 @@ from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.tars.sysroot import Node
 from pants_plugin_minimg.bundler.tars.window import Handle, Window
 from pants_plugin_minimg.bundler.text import text
-
-_CHUNK = 1 << 20
 
 
 class Merge:
@@ -213,8 +212,8 @@ def _equal(one_tar: str, one: Node, other_tar: str, other: Node) -> bool:
     first = Window(Handle(one_tar), one.offset, one.size)
     second = Window(Handle(other_tar), other.offset, other.size)
     while True:
-        chunk = first.read(_CHUNK)
-        if chunk != second.read(_CHUNK):
+        chunk = first.read(pieces.SIZE)
+        if chunk != second.read(pieces.SIZE):
             return False
         if not chunk:
             return True

@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile, outputs
+from pants_plugin_minimg.bundler import jsonfile, outputs, pieces
 from pants_plugin_minimg.bundler.debian import maintscripts, package
 from pants_plugin_minimg.bundler.debian.deb import Control, Deb
 from pants_plugin_minimg.bundler.errors import MinimgError
@@ -16,7 +16,6 @@ from pants_plugin_minimg.bundler.tars.reader import Tape, members
 from pants_plugin_minimg.bundler.text import text
 
 DATA, DESCRIPTION = "data.tar", "package.json"
-_CHUNK = 1 << 20
 
 
 def unpack(deb: str, sha256: str, size: int, limit: int, out: str) -> None:
@@ -47,14 +46,12 @@ def _check(deb: str, sha256: str, size: int, subject: str) -> None:
             raise MinimgError(
                 "MINIMG-E027", subject, f"it has {found} bytes and must have {size}", _AGAIN
             )
-        digest = hashlib.sha256()
-        for chunk in iter(lambda: file.read(_CHUNK), b""):
-            digest.update(chunk)
-    if digest.hexdigest() != sha256:
+        digest = pieces.digest(file, hashlib.sha256())
+    if digest != sha256:
         raise MinimgError(
             "MINIMG-E027",
             subject,
-            f"its SHA-256 is {digest.hexdigest()} and must be {sha256}",
+            f"its SHA-256 is {digest} and must be {sha256}",
             _AGAIN,
         )
 

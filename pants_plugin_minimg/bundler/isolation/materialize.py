@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
+from pants_plugin_minimg.bundler import pieces
 from pants_plugin_minimg.bundler.plan import Entry
 
 #: Where an engine mounts its own; a tree needs the folders.
@@ -36,7 +37,7 @@ def write(entries: Iterable[Entry], read: Callable[[Entry], BinaryIO], root: str
             linked.append((path, entry))
         else:
             with read(entry) as source, open(path, "wb") as out:
-                shutil.copyfileobj(source, out, 1 << 20)
+                shutil.copyfileobj(source, out, pieces.SIZE)
             own(path, entry)
             os.chmod(path, entry.mode)
     for path, entry in linked:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import jsonfile, pieces
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.packing import selfreading, upxargs
 from pants_plugin_minimg.bundler.rendering import gzipstream
@@ -189,10 +189,5 @@ def _said(finished: Finished) -> str:
 
 
 def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while True:
-            chunk = file.read(1 << 20)
-            if not chunk:
-                return digest.hexdigest()
-            digest.update(chunk)
+        return pieces.digest(file, hashlib.sha256())

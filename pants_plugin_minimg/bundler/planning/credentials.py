@@ -16,11 +16,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
+from pants_plugin_minimg.bundler import pieces
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import FIRST_PARTY, Entry
 from pants_plugin_minimg.bundler.text import text
 
-_CHUNK, _TEXT_HEAD = 1 << 20, 1 << 13
+_TEXT_HEAD = 1 << 13
 #: What must lie in one piece for a value to be seen: the longest that a pattern matches, and more.
 _OVERLAP = 1 << 11
 _MAX_KEY = 1 << 20
@@ -180,7 +181,7 @@ def findings(file: BinaryIO, *, of_sysroot: bool = False) -> list[Finding]:
     file.seek(0)
     start, piece, searched = 0, b"", 0
     while True:
-        more = file.read(_CHUNK)
+        more = file.read(pieces.SIZE)
         if not more:
             return sorted(found.values(), key=lambda finding: finding.offset)
         start += max(0, len(piece) - _OVERLAP)

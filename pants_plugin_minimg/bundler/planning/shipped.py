@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pants_plugin_minimg.bundler import pieces
 from pants_plugin_minimg.bundler.debian import listindex, records
 from pants_plugin_minimg.bundler.debian.dpkg import DpkgDatabase
 from pants_plugin_minimg.bundler.debian.package import Package
@@ -78,10 +79,5 @@ def _add_system_files(assembly: Assembly, packages: set[Package]) -> list[bytes]
 
 def _md5(sysroot: Sysroot, path: bytes) -> str:
     """What dpkg's lists have; no question of security."""
-    digest = hashlib.md5(usedforsecurity=False)
     with sysroot.open(path) as file:
-        while True:
-            chunk = file.read(1 << 20)
-            if not chunk:
-                return digest.hexdigest()
-            digest.update(chunk)
+        return pieces.digest(file, hashlib.md5(usedforsecurity=False))

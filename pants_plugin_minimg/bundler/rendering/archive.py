@@ -8,12 +8,10 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from pants_plugin_minimg.bundler import jsonfile, outputs
+from pants_plugin_minimg.bundler import jsonfile, outputs, pieces
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.rendering import oci, tarstream
-
-_CHUNK = 1 << 20
 
 
 class _Item(NamedTuple):
@@ -80,7 +78,7 @@ def _write_file(item: _Item, size: int, out: BinaryIO) -> None:
     digest, copied = hashlib.sha256(), 0
     with open(item.path, "rb") as file:
         while True:
-            chunk = file.read(min(_CHUNK, size - copied))
+            chunk = file.read(min(pieces.SIZE, size - copied))
             if not chunk:
                 break
             digest.update(chunk)

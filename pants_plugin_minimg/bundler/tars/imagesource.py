@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import jsonfile, pieces
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.records import NamedTuple
 from pants_plugin_minimg.bundler.sysroots.sysroot import Sysroot
@@ -19,7 +19,6 @@ from pants_plugin_minimg.bundler.text import escaped, path_bytes
 
 LAYOUT, INDEX, DOCKER = b"/oci-layout", b"/index.json", b"/manifest.json"
 _MAX_JSON, _MAX_DEPTH, _MAX_LAYERS = 1 << 24, 4, 1000
-_CHUNK = 1 << 20
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
 _INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -180,11 +179,10 @@ class ImageSource:
         return jsonfile.parse(raw)
 
     def _verify(self, path: bytes, digest: str) -> None:
-        state = hashlib.new(digest.partition(":")[0])
+        algorithm, _, wanted = digest.partition(":")
         with self._open(path) as file:
-            for chunk in iter(lambda: file.read(_CHUNK), b""):
-                state.update(chunk)
-        if state.hexdigest() != digest.partition(":")[2]:
+            found = pieces.digest(file, hashlib.new(algorithm))
+        if found != wanted:
             raise self._damaged(f"the bytes of the blob {digest} are other ones")
 
     def _open(self, path: bytes) -> BinaryIO:

@@ -13,7 +13,6 @@ from typing import BinaryIO, NamedTuple
 from pants_plugin_minimg.bundler.errors import MinimgError
 
 BLOCK = 512
-_CHUNK = 1 << 20
 #: Bounds for a pax header and a long name.
 _MAX_HEADER, _MAX_NAME = 1 << 20, 1 << 16
 

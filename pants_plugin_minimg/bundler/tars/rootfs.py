@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import Any, BinaryIO
 
-from pants_plugin_minimg.bundler import jsonfile, outputs
+from pants_plugin_minimg.bundler import jsonfile, outputs, pieces
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from pants_plugin_minimg.bundler.tars.decompress import chunks
@@ -103,11 +103,8 @@ class _Conversion:
 
 def _digest(path: str, like: str) -> str:
     algorithm = like.partition(":")[0]
-    state = hashlib.new(algorithm)
     with open(path, "rb") as file:
-        for chunk in iter(lambda: file.read(1 << 20), b""):
-            state.update(chunk)
-    return f"{algorithm}:{state.hexdigest()}"
+        return f"{algorithm}:{pieces.digest(file, hashlib.new(algorithm))}"
 
 
 def _entries(tree: LayerTree) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pants_plugin_minimg.bundler import jsonfile
+from pants_plugin_minimg.bundler import jsonfile, pieces
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.rendering import archive as archives
 from pants_plugin_minimg.bundler.rendering import oci
@@ -127,11 +127,9 @@ def _blobs(archive: Archive) -> Iterator[MinimgError]:
     for name in sorted(archive.names()):
         folder, _, digest = name.rpartition("/")
         if folder == oci.BLOBS:
-            state = hashlib.sha256()
-            for piece in tars.pieces(archive.open(name)):
-                state.update(piece)
-            if state.hexdigest() != digest:
-                yield finding(name, f"its bytes have the digest {state.hexdigest()}")
+            found = pieces.digest(archive.open(name), hashlib.sha256())
+            if found != digest:
+                yield finding(name, f"its bytes have the digest {found}")
         elif name not in (_LAYOUT, _INDEX, _DOCKER):
             yield finding(name, "it is no part of an image")
 

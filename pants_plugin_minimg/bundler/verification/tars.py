@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from pants_plugin_minimg.bundler import pieces
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.rendering import tarstream
 from pants_plugin_minimg.bundler.tars.reader import DIR, FILE, HARDLINK, LINK, Member, Tape, members
 from pants_plugin_minimg.bundler.tars.window import Handle, Window
 from pants_plugin_minimg.bundler.text import text
 
-_CHUNK = 1 << 20
 _KINDS = {
     FILE: tarstream.FILE,
     DIR: tarstream.DIRECTORY,
@@ -24,11 +22,6 @@ def finding(subject: str, problem: str) -> MinimgError:
     return MinimgError("MINIMG-E039", subject, problem)
 
 
-def pieces(file: Window) -> Iterator[bytes]:
-    """A file to its end, a bounded piece at a time."""
-    return iter(lambda: file.read(_CHUNK), b"")
-
-
 def read(handle: Handle, subject: str, mtime: int) -> tuple[list[Member], list[MinimgError]]:
     """The members, and what makes the tar another one than we write of them.
 
@@ -37,7 +30,7 @@ def read(handle: Handle, subject: str, mtime: int) -> tuple[list[Member], list[M
     """
     found: list[Member] = []
     problems: list[MinimgError] = []
-    tape = Tape(pieces(Window(handle, 0, handle.size)), subject, handle.size)
+    tape = Tape(pieces.of(Window(handle, 0, handle.size)), subject, handle.size)
     raw = Window(handle, 0, handle.size)
     at, same = 0, True
     try:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
+from pants_plugin_minimg.bundler import pieces
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.rendering import layers as ourlayers
@@ -86,10 +87,8 @@ def _entry(member: Member, handle: Handle, number: int) -> Entry:
     path = b"/" + member.name.rstrip(b"/")
     entry = Entry(path, member.kind, member.mode, member.uid, member.gid, layer=number)
     if member.kind == "file":
-        state = hashlib.sha256()
-        for piece in tars.pieces(Window(handle, member.offset, member.size)):
-            state.update(piece)
-        entry.content, entry.size = state.hexdigest(), member.size
+        content = Window(handle, member.offset, member.size)
+        entry.content, entry.size = pieces.digest(content, hashlib.sha256()), member.size
     elif member.kind == "hardlink":
         entry.target = b"/" + member.target
     elif member.kind == "link":
