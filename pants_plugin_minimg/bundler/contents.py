@@ -11,7 +11,7 @@ import io
 import os
 from collections.abc import Callable, Mapping
 
-from pants_plugin_minimg.bundler import outputs
+from pants_plugin_minimg.bundler import outputs, pieces
 from pants_plugin_minimg.bundler.errors import MinimgError
 from pants_plugin_minimg.bundler.plan import Entry
 from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot, Sysroot
@@ -19,8 +19,6 @@ from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot, Sysroot
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
-
-_CHUNK = 1 << 20
 
 
 def store(
@@ -46,7 +44,7 @@ def store(
         there = _linkable(sysroot, entry.path) if made is None and not copy else None
         with opened as source, outputs.removed_on_failure(scratch):
             if there is not None:
-                entry.content, entry.size = _read(source, lambda chunk: None)
+                entry.content, entry.size = _read(source, lambda piece: None)
                 os.symlink(there, scratch)
             else:
                 with open(scratch, "wb") as out:
@@ -80,17 +78,18 @@ def path_of(folder: str, content: str) -> str:
     return os.readlink(path) if os.path.islink(path) else path
 
 
-def check_links(folder: str) -> None:
+def check_links(folder: str, untouched: Callable[[bytes], bool]) -> None:
     """Raises MinimgError MINIMG-E022 for a file of this machine that is no longer what it was.
 
-    For whoever read contents of `folder` in parts, and so cannot tell by what it read.
+    For whoever read contents of `folder` in parts, and so cannot tell by what it read. Files that
+    are `untouched` since before they were read are not read again.
     """
     for content in sorted(os.listdir(folder)):
         path = os.path.join(folder, content)
-        if not os.path.islink(path):
+        if not os.path.islink(path) or untouched(os.fsencode(os.readlink(path))):
             continue
         with open_link(path) as file:
-            if _read(file, lambda chunk: None)[0] != content:
+            if pieces.digest(file, hashlib.sha256()) != content:
                 raise changed(os.readlink(path))
 
 
@@ -119,10 +118,8 @@ def changed(path: str) -> MinimgError:
 def _read(source: BinaryIO, write: Callable[[bytes], object]) -> tuple[str, int]:
     """SHA-256 and size of what is read and passed on."""
     digest, size = hashlib.sha256(), 0
-    while True:
-        chunk = source.read(_CHUNK)
-        if not chunk:
-            return digest.hexdigest(), size
-        digest.update(chunk)
-        size += len(chunk)
-        write(chunk)
+    for piece in pieces.of(source):
+        digest.update(piece)
+        size += len(piece)
+        write(piece)
+    return digest.hexdigest(), size

@@ -22,9 +22,9 @@ from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot, OverlaySysr
 from tests.bundler.images import blob, file, layer, put, with_parents
 
 
-def machine(upper: TreeSysroot | None = None) -> OverlaySysroot:
+def machine(upper: TreeSysroot | None = None, recorder: Recorder | None = None) -> OverlaySysroot:
     """This machine, and what was built over it."""
-    return OverlaySysroot(upper or TreeSysroot(), Recorder(DirSysroot(b"/"), [], []))
+    return OverlaySysroot(upper or TreeSysroot(), recorder or Recorder(DirSysroot(b"/"), [], []))
 
 
 def entry(path: Path) -> Entry:
@@ -122,11 +122,12 @@ def test_a_file_that_changed_since(
 ) -> None:
     blobs = tmp_path / "blobs"
     wanted = entry(library)
-    contents.store(machine(), [wanted], {}, str(blobs), copy=False)
-    contents.check_links(str(blobs))
+    recorder = Recorder(DirSysroot(b"/"), [], [])
+    contents.store(machine(recorder=recorder), [wanted], {}, str(blobs), copy=False)
+    contents.check_links(str(blobs), recorder.untouched)
     change(library)
     with pytest.raises(MinimgError, match=f"^MINIMG-E022 {library}: the file changed"):
-        contents.check_links(str(blobs))
+        contents.check_links(str(blobs), recorder.untouched)
     projection = tmp_path / "projection.json"
     entries = with_parents([file(b"/usr/lib/liba.so", str(wanted.content))])
     projection.write_text(
@@ -137,6 +138,24 @@ def test_a_file_that_changed_since(
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith(f"MINIMG-E022 {library}: the file changed")
     assert not [path for path in out.rglob("*") if path.is_file()]
+
+
+def test_what_was_not_touched_is_not_read_again(tmp_path: Path, library: Path) -> None:
+    blobs = tmp_path / "blobs"
+    recorder = Recorder(DirSysroot(b"/"), [], [])
+    contents.store(machine(recorder=recorder), [entry(library)], {}, str(blobs), copy=False)
+    asked: list[tuple[bytes, bool]] = []
+
+    def untouched(path: bytes) -> bool:
+        asked.append((path, recorder.untouched(path)))
+        return asked[-1][1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(contents, "open_link", None)
+        contents.check_links(str(blobs), untouched)
+    os.link(library, tmp_path / "backup")  # another time, the same bytes
+    contents.check_links(str(blobs), untouched)
+    assert asked == [(os.fsencode(library), True), (os.fsencode(library), False)]
 
 
 def test_a_file_that_changes_while_stock_is_taken(

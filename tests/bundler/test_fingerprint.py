@@ -36,6 +36,35 @@ def test_nothing_changed_reads_the_same(tree: Path) -> None:
     assert fingerprint.again(consulted) == consulted
 
 
+def test_what_was_never_opened_is_not_untouched(tree: Path) -> None:
+    recorder = _recorder(tree / "lib")
+    path = os.fsencode(tree / "lib/a.so")
+    _look(recorder, tree / "lib/a.so")
+    assert not recorder.untouched(path)
+    recorder.open(path).close()
+    assert recorder.untouched(path)
+
+
+def test_a_file_that_was_just_written_is_waited_for(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is written again in the same tick of the clock may look the same."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        os.utime(tree / "lib/a.so", ns=(0, 0))
+
+    monkeypatch.setattr(fingerprint.time, "sleep", sleep)
+    written = (tree / "lib/a.so").stat().st_ctime_ns
+    now = iter([written + 1, written + 2, written + 10**10, written + 10**10])
+    monkeypatch.setattr(fingerprint.time, "time_ns", lambda: next(now))
+    recorder = _recorder(tree / "lib")
+    recorder.open(os.fsencode(tree / "lib/a.so")).close()
+    assert len(slept) == 1
+    assert recorder.untouched(os.fsencode(tree / "lib/a.so"))
+
+
 def _replace_keeping_size_and_mtime(tree: Path) -> None:
     path = tree / "lib/a.so"
     status = path.stat()

@@ -55,7 +55,7 @@ def run_plan(options: argparse.Namespace) -> None:
             "files of this machine changed while the image's libraries were looked up",
             "Run the command again when they are at rest.",
         )
-    _write_plan(options.out, result, consulted)
+    _write_plan(options.out, result, consulted, recorder)
 
 
 def run_list_index(options: argparse.Namespace) -> None:
@@ -78,14 +78,17 @@ def _recorder(host: Sysroot, sweep: str | None) -> Recorder:
     return Recorder(host, folders, files, path_bytes(swept["documents"]))
 
 
-def _write_plan(folder: str, result: Plan, consulted: dict[str, Any]) -> None:
+def _write_plan(
+    folder: str, result: Plan, consulted: dict[str, Any], recorder: Recorder | None
+) -> None:
     from pants_plugin_minimg.bundler import contents, plan
     from pants_plugin_minimg.bundler.inventory import stocktaking
 
     whole = result.to_json()
     blobs = os.path.join(folder, "blobs")
     parts = stocktaking.collect(whole, blobs)
-    contents.check_links(blobs)  # a layer that is in the cache would not see that a file changed
+    if recorder is not None:  # a layer that is in the cache would not see that a file changed
+        contents.check_links(blobs, recorder.untouched)
     os.makedirs(os.path.join(folder, "layers"), exist_ok=True)
     _write(os.path.join(folder, "plan.json"), _json(whole))
     _write(os.path.join(folder, "inventory.json"), _json(parts.to_json()))

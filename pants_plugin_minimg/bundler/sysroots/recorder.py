@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
-from pants_plugin_minimg.bundler.sysroots.fingerprint import COPYRIGHT, State, state
+from pants_plugin_minimg.bundler.sysroots.fingerprint import COPYRIGHT, State, settled, state
 from pants_plugin_minimg.bundler.sysroots.sysroot import Stat, Sysroot
 from pants_plugin_minimg.bundler.text import text
 
@@ -30,6 +30,7 @@ class Recorder(Sysroot):
         self._documents = documents
         self._paths: dict[bytes, State] = {}
         self._listed: dict[bytes, State] = {}
+        self._opened: dict[bytes, State] = {}
 
     def _record(self, path: bytes) -> None:
         if path in self._paths or path in self._files or path in self._folders:
@@ -57,6 +58,8 @@ class Recorder(Sysroot):
 
     def open(self, path: bytes) -> BinaryIO:
         self._record(path)
+        if path not in self._opened:
+            self._opened[path] = settled(lambda: state(path))
         return self._host.open(path)
 
     def on_this_machine(self, path: bytes) -> bytes | None:
@@ -66,6 +69,10 @@ class Recorder(Sysroot):
         if path not in self._folders and path not in self._listed:
             self._listed[path] = state(path, listed=True)[0]
         return self._host.scandir(path)
+
+    def untouched(self, path: bytes) -> bool:
+        """Whether a file was opened, and is what it was before it was for the first time."""
+        return path in self._opened and self._opened[path] == state(path)[0]
 
     def consulted(self) -> dict[str, Any]:
         """The paths outside the sweep and their state when they were first looked at."""
