@@ -35,6 +35,21 @@ def read(file: BinaryIO) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     return tuple(libraries), tuple(folders)
 
 
+def folders(file: BinaryIO, part: bytes) -> tuple[bytes, ...]:
+    """Absolute paths that hold `part`, by themselves or in lists, wherever they lead; each once, in
+    the file's order."""
+    found: dict[bytes, None] = {}
+    try:
+        for data in _constants(Reader(file)):
+            for whole in _around(data, part):
+                for one in whole.replace(b":", b" ").split():
+                    if one[:1] == b"/" and part in one and _CHARACTERS.issuperset(one):
+                        found[one.rstrip(b"/")] = None
+    except ElfError:
+        pass
+    return tuple(found)
+
+
 def _constants(reader: Reader) -> Iterator[bytes]:
     """Where compilers put strings: .rodata, which is a small part of most programs; without
     section headers, what is mapped to be read only, or else together with the code."""

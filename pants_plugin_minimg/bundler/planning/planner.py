@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pants_plugin_minimg.bundler import architectures, loader
 from pants_plugin_minimg.bundler.binaries import elf
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
-from pants_plugin_minimg.bundler.implicit import charsets, hints, nss, sysroot_data
+from pants_plugin_minimg.bundler.implicit import charsets, hints, languages, nss, sysroot_data
 from pants_plugin_minimg.bundler.implicit.openings import Wanted
 from pants_plugin_minimg.bundler.plan import FIRST_PARTY, Plan
 from pants_plugin_minimg.bundler.planning import (
@@ -75,6 +75,7 @@ def build(request: Request, lower: Sysroot, scratch: str, blobs: str) -> Plan:
         closures = resolver.programs.closures.values()
         is_there = assembly.entries.__contains__
         assembly.log += hints.lines(sysroot, closures, is_there, request.dlopen)
+        assembly.log += languages.lines(sysroot, closures, is_there)
         assembly.log += _bare_pythons(assembly, resolver.programs)
     if assembly.problems:
         raise Problems(assembly.problems + completion.further(request, assembly, blobs))
