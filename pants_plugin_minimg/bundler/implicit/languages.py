@@ -1,6 +1,6 @@
 """Which interpreters would find no module of their language?
 
-Perl and Tcl know at which folders they look, and say nothing of them in what a loader reads. They
+Perl and Tcl know in which folders they look, and nothing that a loader reads tells of these. They
 run without, until a program asks for the first module. Only said in the log, as any hint. (Python
 does not even start; python/interpreter.py says so.)
 """
@@ -18,9 +18,9 @@ from pants_plugin_minimg.bundler.text import text
 
 
 class _Language(NamedTuple):
-    """`programs` are names of interpreters without a version, `library` begins that of the one
-    where the folders may be told instead; a folder's path holds `part`, and one that can be used
-    holds `landmark`."""
+    """`programs` are names of interpreters, their version left out; `library` begins the name of
+    the library that may know the folders in their place. `part` is in the path of every folder,
+    and `landmark` is a file in those that can be used."""
 
     programs: tuple[bytes, ...]
     library: bytes
