@@ -13,6 +13,7 @@ from typing import Any
 
 from pants_plugin_minimg.bundler import loader
 from pants_plugin_minimg.bundler.errors import MinimgError, Problems
+from pants_plugin_minimg.bundler.isolation import materialize
 from pants_plugin_minimg.bundler.plan import Entry, Plan
 from pants_plugin_minimg.bundler.planning import planner, request
 from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
@@ -155,27 +156,26 @@ def copy(source: bytes, folder: Path, path: str) -> None:
 
 def lay(of: Plan, blobs: Path, tree: Path) -> None:
     """Makes a folder of a plan's files."""
-    for entry in of.entries:
-        place = tree / os.fsdecode(entry.path).lstrip("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if entry.kind == "link":
-            place.symlink_to(os.fsdecode(entry.target or b""))
-        elif entry.kind == "dir":
-            place.mkdir(exist_ok=True)
-        elif entry.kind == "file":
-            shutil.copyfile(blobs / str(entry.content), place)
-            place.chmod(entry.mode)
+    materialize.write(of.entries, lambda entry: open(blobs / str(entry.content), "rb"), str(tree))
 
 
-def run(of: Plan, tmp_path: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
-    """What /usr/bin/tool says in a tree of the plan's files alone; a failure is `exit N`."""
+def run(
+    of: Plan,
+    tmp_path: Path,
+    *arguments: str,
+    program: str = "/usr/bin/tool",
+    env: dict[str, str] | None = None,
+    given: str = "",
+) -> str:
+    """What `program` says to `given` in a tree of the plan's files alone; a failure is `exit N`."""
     bubblewrap = requirements.working(["bwrap", "--ro-bind", "/", "/", "/bin/true"])
     tree = tmp_path / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     lay(of, tmp_path / "blobs", tree)
     done = subprocess.run(
-        [bubblewrap, "--bind", str(tree), "/", "--proc", "/proc", "/usr/bin/tool", *arguments],
+        [bubblewrap, "--bind", str(tree), "/", "--proc", "/proc", program, *arguments],
         env=env or {},
+        input=given,
         capture_output=True,
         text=True,
     )

@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 
 from pants_plugin_minimg.bundler.debian.lockfile import Lock, Package, render
-from pants_plugin_minimg.bundler.isolation import materialize
 from pants_plugin_minimg.bundler.planning import planner
 from pants_plugin_minimg.bundler.planning.request import parse
 from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from tests import requirements
-from tests.bundler import traces
+from tests.bundler import implied, traces
 from tests.bundler.debian import debs
 from tests.bundler.debian.debs import File
 from tests.bundler.elf_builder import GLIBC, Spec, build
@@ -249,9 +248,7 @@ def test_the_python_of_a_sysroot(sandbox: Sandbox) -> None:
         parse(request), DirSysroot(b"/"), str(scratch), os.fspath(scratch / "blobs")
     )
     root = sandbox.folder / "root"
-    materialize.write(
-        host.entries, lambda entry: open(scratch / "blobs" / str(entry.content), "rb"), str(root)
-    )
+    implied.lay(host, scratch / "blobs", root)
     (sandbox.folder / "app").mkdir()
     pex(sandbox.folder / "app/app.pex", "zipapp", {"app.py": b"import json"}, entry_point="app")
     tree = {"root": "app", "origin": "//a:app", "role": "pex", "primary": True}

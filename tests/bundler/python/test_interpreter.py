@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pants_plugin_minimg.bundler.isolation import materialize
 from pants_plugin_minimg.bundler.plan import Plan
-from pants_plugin_minimg.bundler.planning import planner, request
-from pants_plugin_minimg.bundler.sysroots.sysroot import DirSysroot
 from tests import requirements
+from tests.bundler import implied
 from tests.bundler.rootfs import Root
 
 LIBRARY = "/opt/py/lib/python3.11"
@@ -31,18 +27,6 @@ def root(tmp_path: Path) -> Root:
     return root
 
 
-def plan(folder: str, tmp_path: Path, **fields: Any) -> Plan:
-    raw = {"version": 1, "address": "//a:image", "sysroot": {"kind": "dir", "root": folder}}
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    return planner.build(
-        request.parse({**raw, **fields}),
-        DirSysroot(folder.encode()),
-        str(scratch),
-        str(tmp_path / "blobs"),
-    )
-
-
 def said(made: Plan) -> list[str]:
     return [line for line in made.log if "standard library" in line]
 
@@ -51,46 +35,36 @@ def said(made: Plan) -> list[str]:
 def test_without_its_library_the_log_says_what_to_add(
     root: Root, tmp_path: Path, program: str
 ) -> None:
-    (line,) = said(plan(str(root.folder), tmp_path, executables=[program]))
+    (line,) = said(implied.plan(root.folder, tmp_path, executables=[program]))
     assert line.startswith("/opt/py/bin/python3.11 does not start without its standard library")
     assert f'add `include=["{LIBRARY}"]`' in line
 
 
 @pytest.mark.parametrize("kept", [LIBRARY, f"{LIBRARY}/encodings"])
 def test_with_it_nothing_is_said(root: Root, tmp_path: Path, kept: str) -> None:
-    made = plan(str(root.folder), tmp_path, executables=["/app/run"], include=[kept])
+    made = implied.plan(root.folder, tmp_path, executables=["/app/run"], include=[kept])
     assert not said(made)
 
 
 def test_what_is_called_python_and_has_no_library(root: Root, tmp_path: Path) -> None:
     root.program("/bin/python3", b"libc.so.6")
-    assert not said(plan(str(root.folder), tmp_path, executables=["/bin/python3"]))
+    assert not said(implied.plan(root.folder, tmp_path, executables=["/bin/python3"]))
 
 
 def test_hints_can_be_turned_off(root: Root, tmp_path: Path) -> None:
-    made = plan(str(root.folder), tmp_path, executables=["/app/run"], hints=False)
+    made = implied.plan(root.folder, tmp_path, executables=["/app/run"], hints=False)
     assert not said(made)
 
 
 def test_this_machines_starts_with_what_the_line_adds(tmp_path: Path) -> None:
     program = requirements.program("/usr/bin/python3")
-    (line,) = said(plan("/", tmp_path, executables=[program]))
+
+    def plan(include: list[str]) -> Plan:
+        fields = {"include": include, "allowed_missing": ["libtk8.6.so"]}
+        return implied.plan(Path("/"), tmp_path, executables=[program], **fields)
+
+    (line,) = said(implied.plan(Path("/"), tmp_path, executables=[program]))
     (folder,) = line.partition('include=["')[2].split('"')[:1]
-    assert _starts(tmp_path / "without", {}, program) is False
-    assert _starts(tmp_path / "with", {"include": [folder]}, program) is True
-
-
-def _starts(folder: Path, fields: dict[str, Any], program: str) -> bool:
-    folder.mkdir()
-    made = plan("/", folder, executables=[program], allowed_missing=["libtk8.6.so"], **fields)
-    blobs = folder / "blobs"
-    materialize.write(
-        made.entries, lambda entry: open(blobs / str(entry.content), "rb"), str(folder / "tree")
-    )
-    isolated = requirements.working(["bwrap", "--bind", "/", "/", "true"])
-    done = subprocess.run(
-        [isolated, "--bind", str(folder / "tree"), "/", program, "-I", "-c", "import json"],
-        capture_output=True,
-        env={},
-    )
-    return done.returncode == 0
+    words = ("-I", "-c", "import json; print('started')")
+    assert implied.run(plan([]), tmp_path, *words, program=program) == "exit 1"
+    assert implied.run(plan([folder]), tmp_path, *words, program=program) == "started"
